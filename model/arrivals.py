@@ -1,0 +1,66 @@
+"""How tasks come to the program."""
+
+from dataclasses import dataclass, field
+
+from gilplan.model.checks import require_count, require_finite, require_positive
+from gilplan.model.durations import Deterministic, Duration, Exponential
+from gilplan.model.errors import InvalidValue
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closed:
+    """A fixed population of clients: each thinks, submits one task, waits for its end.
+
+    ``population`` None means one client per worker thread, the saturated closed loop.
+    """
+
+    population: int | None = None
+    think_time: Duration = field(default_factory=lambda: Deterministic(0.0))
+
+    def __post_init__(self) -> None:
+        if self.population is not None:
+            require_count("population", self.population)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Open:
+    """A stream of tasks that does not wait for the program: Poisson, or evenly spaced."""
+
+    rate: float
+    poisson: bool = True
+
+    def __post_init__(self) -> None:
+        require_positive("rate", self.rate)
+
+    @property
+    def gap(self) -> Duration:
+        """The distribution of the time between two arrivals."""
+        return Exponential(1 / self.rate) if self.poisson else Deterministic(1 / self.rate)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """All jobs are there at the start; the answer is the makespan."""
+
+    jobs: int
+
+    def __post_init__(self) -> None:
+        require_count("jobs", self.jobs)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """Arrival instants as recorded, replayed once: ``(n,)`` seconds, not decreasing."""
+
+    arrived_at: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if not self.arrived_at:
+            raise InvalidValue("arrived_at", "at least one instant", [])
+        for instant in self.arrived_at:
+            require_finite("arrived_at", instant)
+        if any(b < a for a, b in zip(self.arrived_at, self.arrived_at[1:], strict=False)):
+            raise InvalidValue("arrived_at", "in increasing order", "a decreasing instant")
+
+
+Arrivals = Closed | Open | Batch | Recorded

@@ -1,0 +1,126 @@
+"""How a program's workers are laid out: processes, interpreters, threads, and whose GIL."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from gilplan.model.checks import require_count, require_positive
+from gilplan.model.errors import InvalidValue, UnsupportedLayout
+from gilplan.model.runtime import Runtime
+
+#: ceval_gil.c (3.13.5:153) DEFAULT_INTERVAL, the interval of every new GIL.
+DEFAULT_SWITCH_INTERVAL = 0.005
+
+
+class GilMode(StrEnum):
+    """Who shares a GIL."""
+
+    SHARED = "shared"  # every interpreter of a process shares the main interpreter's
+    OWN = "own"  # each interpreter its own (PEP 684)
+    DISABLED = "disabled"  # none (PEP 703)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """``processes`` x ``interpreters`` x ``threads`` workers of one CPython build.
+
+    With one interpreter it is the main one. With more, each is a sub-interpreter and the main
+    interpreter waits for them. ``switch_interval`` None means what a new GIL starts with (5 ms);
+    ``cores`` None means all of the machine's.
+    """
+
+    build: str
+    processes: int = 1
+    interpreters: int = 1
+    threads: int = 1
+    gil: GilMode
+    switch_interval: float | None = None
+    cores: int | None = None
+
+    def __post_init__(self) -> None:
+        for field in ("processes", "interpreters", "threads"):
+            require_count(field, getattr(self, field))
+        if self.cores is not None:
+            require_count("cores", self.cores)
+        if self.switch_interval is not None:
+            require_positive("switch_interval", self.switch_interval)
+
+    @property
+    def workers(self) -> int:
+        return self.processes * self.interpreters * self.threads
+
+    @property
+    def effective_switch_interval(self) -> float:
+        """The interval in force: whole microseconds, at least one (sysmodule.c:1332)."""
+        seconds = DEFAULT_SWITCH_INTERVAL if self.switch_interval is None else self.switch_interval
+        return max(int(seconds * 1e6 + 1e-9), 1) * 1e-6
+
+    @property
+    def mode(self) -> str:
+        """The kind of layout in a word or two: threads, interpreters, processes, mixed."""
+        if self.processes > 1:
+            mixed = self.interpreters > 1 or self.threads > 1
+            return "mixed" if mixed else "processes"
+        if self.interpreters > 1:
+            return f"{self.gil}-GIL interpreters"
+        return "free-threaded" if self.gil is GilMode.DISABLED else "threads"
+
+    def __str__(self) -> str:
+        parts = [
+            f"{name}={value}"
+            for name in ("processes", "interpreters", "threads")
+            if (value := getattr(self, name)) > 1
+        ]
+        if self.interpreters > 1:
+            parts.append(f"gil={self.gil}")
+        if self.switch_interval is not None:
+            parts.append(f"switch_interval={self.switch_interval * 1e3:g}ms")
+        if self.cores is not None:
+            parts.append(f"cores={self.cores}")
+        return f"{self.build}:{','.join(parts) or 'threads=1'}"
+
+
+def check_supported(layout: Layout, runtime: Runtime) -> None:
+    """Raise `UnsupportedLayout` where the build cannot run the layout."""
+    name = f"layout {layout}"
+    if layout.gil is GilMode.DISABLED and not runtime.free_threaded:
+        raise UnsupportedLayout(
+            f"{name}: gil must be 'own' or 'shared' on {runtime.build}, got 'disabled'; "
+            "only a free-threaded build (3.13t or later) runs without a GIL"
+        )
+    if layout.gil is not GilMode.DISABLED and runtime.free_threaded:
+        raise UnsupportedLayout(
+            f"{name}: gil must be 'disabled' on the free-threaded {runtime.build}, "
+            f"got '{layout.gil}'; name a build with a GIL"
+        )
+    if layout.gil is GilMode.OWN and layout.interpreters > 1 and not runtime.gil_per_interpreter:
+        raise UnsupportedLayout(
+            f"{name}: gil must be 'shared' on {runtime.build}, got 'own'; "
+            "a GIL per interpreter (PEP 684) came with CPython 3.12"
+        )
+    if runtime.free_threaded and layout.interpreters > 1:
+        raise UnsupportedLayout(
+            f"{name}: interpreters must be 1 on the free-threaded {runtime.build}, "
+            f"got {layout.interpreters}; use threads or processes"
+        )
+
+
+def resolve_gil(text: str | None, interpreters: int, runtime: Runtime) -> GilMode:
+    """Return the GIL mode that ``text`` names, or the build's natural one when None.
+
+    Natural is: none on a free-threaded build, own where the build has a GIL per interpreter,
+    shared before.
+    """
+    if text is None:
+        if runtime.free_threaded:
+            return GilMode.DISABLED
+        return GilMode.OWN if runtime.gil_per_interpreter else GilMode.SHARED
+    try:
+        mode = GilMode(text)
+    except ValueError:
+        raise InvalidValue("gil", "'own', 'shared' or 'disabled'", text) from None
+    if mode is GilMode.OWN and not runtime.gil_per_interpreter and not runtime.free_threaded:
+        raise UnsupportedLayout(
+            f"gil must be 'shared' on {runtime.build}, got 'own'; "
+            "a GIL per interpreter (PEP 684) came with CPython 3.12"
+        )
+    return mode

@@ -1,0 +1,81 @@
+"""The machine: cores, how fast they are together, and what the scheduler's moves cost."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from gilplan.model.checks import require_count
+from gilplan.model.durations import Empirical
+from gilplan.model.errors import InvalidValue
+from gilplan.model.estimate import Estimate
+from gilplan.model.workload import Work
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WakeLatency:
+    """Time from the wake-up of a thread to its first instruction, on a core that was idle.
+
+    The longer the core has been idle, the deeper it (and a virtual machine's host) sleeps:
+    one distribution per idle time, interpolated in the logarithm of the idle time.
+
+    ``idle_times``: increasing seconds, ``(k,)``; ``latencies``: one distribution each.
+    """
+
+    idle_times: tuple[float, ...]
+    latencies: tuple[Empirical, ...]
+
+    def __post_init__(self) -> None:
+        if not self.idle_times or len(self.idle_times) != len(self.latencies):
+            raise InvalidValue(
+                "latencies", "one distribution per idle time", (self.idle_times, self.latencies)
+            )
+        if any(b <= a for a, b in zip(self.idle_times, self.idle_times[1:], strict=False)):
+            raise InvalidValue("idle_times", "in increasing order", self.idle_times)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """``cores`` and the scheduler's costs.
+
+    ``speeds[work][k]`` is the speed of each of ``k + 1`` active cores relative to one;
+    ``handoff_latency`` is the time from a release of the GIL until the waiter that has just
+    asked for it runs (it is hardly asleep); ``timer_slack`` what the kernel adds to a timed
+    wait; ``time_slice`` how long a thread runs before another runnable one gets its core;
+    ``preemption_latency`` how long a thread that wakes on a busy core waits for it when the
+    scheduler lets it go first; ``context_switch_time`` what a switch on a core costs.
+    """
+
+    identity: str
+    cores: int
+    speeds: dict[Work, tuple[Estimate, ...]]
+    wake_latency: WakeLatency
+    handoff_latency: Empirical
+    timer_slack: Estimate
+    time_slice: Estimate
+    preemption_latency: Estimate
+    context_switch_time: Estimate
+
+    def __post_init__(self) -> None:
+        require_count("cores", self.cores)
+        for work in Work:
+            if len(self.speeds.get(work, ())) < 1:
+                raise InvalidValue(f"speeds[{work}]", "given for at least one active core", ())
+
+    def speed(self, work: Work, active: int) -> float:
+        """Speed of each of ``active`` cores; beyond the last measured count, the last one's."""
+        curve = self.speeds[work]
+        return curve[min(active, len(curve)) - 1].value
+
+    def redrawn(self, rng: np.random.Generator) -> "Machine":
+        """Return the machine with each scalar cost redrawn from its estimate."""
+        return replace(
+            self,
+            speeds={
+                work: tuple(speed.redrawn(rng) for speed in curve)
+                for work, curve in self.speeds.items()
+            },
+            timer_slack=self.timer_slack.redrawn(rng),
+            time_slice=self.time_slice.redrawn(rng),
+            preemption_latency=self.preemption_latency.redrawn(rng),
+            context_switch_time=self.context_switch_time.redrawn(rng),
+        )

@@ -1,0 +1,139 @@
+"""What a program does, one task at a time: stretches of work and how each treats the GIL."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from gilplan.model.checks import require_finite, require_positive
+from gilplan.model.durations import Duration
+from gilplan.model.errors import InvalidValue
+
+
+class SegmentKind(StrEnum):
+    """How a stretch of a task treats the GIL and the processor."""
+
+    PYTHON = "python"  # bytecode: holds the GIL, yields at an eval-breaker poll
+    HELD_NATIVE = "held_native"  # a C call that keeps the GIL: cannot be interrupted
+    RELEASED_NATIVE = "released_native"  # a C call that computes without the GIL
+    WAIT = "wait"  # blocked: neither processor nor GIL
+    CRITICAL = "critical"  # holds a named application lock around inner segments
+
+
+class Work(StrEnum):
+    """What limits a stretch's speed when more cores are active."""
+
+    BYTECODE = "bytecode"
+    COMPUTE = "compute"
+    MEMORY = "memory"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segment:
+    """One stretch of a task.
+
+    ``duration`` is the service demand on an otherwise idle machine (for ``wait``: the blocked
+    time); a ``critical`` segment has no duration of its own, but a ``lock`` and ``inner``
+    segments. ``uninterruptible`` is the time between two eval-breaker polls of a ``python``
+    segment, the runtime's own figure when None.
+    """
+
+    kind: SegmentKind
+    name: str = ""
+    duration: Duration | None = None
+    work: Work | None = None
+    lock: str = ""
+    inner: tuple["Segment", ...] = ()
+    uninterruptible: Duration | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind is SegmentKind.CRITICAL:
+            if not self.lock:
+                raise InvalidValue("lock", "the name of a lock (kind is critical)", self.lock)
+            if not self.inner:
+                raise InvalidValue("inner", "at least one segment (kind is critical)", [])
+            if self.duration is not None:
+                raise InvalidValue("duration", "absent (kind is critical)", self.duration)
+        else:
+            if self.duration is None:
+                raise InvalidValue("duration", f"given (kind is {self.kind})", None)
+            if self.lock or self.inner:
+                raise InvalidValue("lock and inner", "absent (kind is not critical)", self.lock)
+        if self.work is not None and self.kind in (SegmentKind.WAIT, SegmentKind.CRITICAL):
+            raise InvalidValue("work", f"absent (kind is {self.kind})", self.work)
+
+    @property
+    def limited_by(self) -> Work:
+        """What limits the speed: as given, else bytecode or native compute by kind."""
+        if self.work is not None:
+            return self.work
+        return Work.BYTECODE if self.kind is SegmentKind.PYTHON else Work.COMPUTE
+
+    @property
+    def holds_gil(self) -> bool:
+        return self.kind in (SegmentKind.PYTHON, SegmentKind.HELD_NATIVE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """A unit of work: what a request, a job or one call of a function does.
+
+    ``payload_in`` and ``payload_out`` are bytes that cross an interpreter or process boundary,
+    ``allocation_rate`` counts container objects per second of GIL-held time, ``shared_share``
+    is the share of the held time spent on objects that other threads use too, ``memory`` is
+    what a live worker keeps for its tasks (bytes).
+    """
+
+    name: str
+    segments: tuple[Segment, ...]
+    weight: float = 1.0
+    payload_in: float = 0.0
+    payload_out: float = 0.0
+    allocation_rate: float = 0.0
+    shared_share: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not self.segments:
+            raise InvalidValue("segments", "at least one segment", [])
+        require_positive("weight", self.weight)
+        for field in ("payload_in", "payload_out", "allocation_rate"):
+            require_finite(field, getattr(self, field))
+        if not 0 <= self.shared_share <= 1:
+            raise InvalidValue("shared_share", "between 0 and 1", self.shared_share)
+
+    def demand(self, *kinds: SegmentKind) -> float:
+        """Sum the mean time of the segments of the given kinds (all kinds when none)."""
+        return sum(
+            segment.duration.mean
+            for segment in flatten(self.segments)
+            if segment.duration is not None and (not kinds or segment.kind in kinds)
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """A mix of tasks, drawn by weight. ``source`` says where the durations come from.
+
+    ``build`` names the CPython build on which the durations were measured ("" if unknown):
+    predictions for another build scale the demands by the calibrated speed ratio.
+    """
+
+    name: str
+    tasks: tuple[Task, ...]
+    build: str = ""
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.tasks:
+            raise InvalidValue("tasks", "at least one task", [])
+
+    def mean_demand(self, *kinds: SegmentKind) -> float:
+        """Average time per task in segments of the given kinds, by weight."""
+        total = sum(task.weight for task in self.tasks)
+        return sum(task.weight * task.demand(*kinds) for task in self.tasks) / total
+
+
+def flatten(segments: tuple[Segment, ...]) -> tuple[Segment, ...]:
+    """List the segments with those inside critical segments in place of their parents."""
+    flat: list[Segment] = []
+    for segment in segments:
+        flat.extend(flatten(segment.inner) if segment.inner else (segment,))
+    return tuple(flat)
