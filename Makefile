@@ -1,0 +1,86 @@
+# Everything runs in .venv, which the first target that needs it sets up.
+# PYTHON=/path/to/python chooses the interpreter (CPython >= 3.11 with venv).
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+FOLDERS := model calibration planner
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: help plan setup test lint types layers wheel check clean FORCE
+
+help:
+	@echo "make plan     calibrate this machine quickly and rank layouts for the example workload"
+	@echo "make test     run the test suite"
+	@echo "make check    test, lint, types, layers, wheel: what CI runs"
+	@echo "make setup    set up .venv with everything a developer needs"
+	@echo "make clean    remove .venv and everything built"
+
+plan: $(VENV)/.installed-runtime
+	@$(BIN)/gilplan demo
+
+setup: $(VENV)/.installed-dev
+
+test: $(VENV)/.installed-test
+	$(BIN)/pytest
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.installed-dev
+	$(BIN)/mypy
+
+layers: $(VENV)/.installed-dev
+	$(BIN)/lint-imports --no-logo
+
+wheel: $(VENV)/.installed-dev
+	.ci/wheel $(BIN)/python
+
+check: test lint types layers wheel
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+		.import_linter_cache
+	find $(FOLDERS) tests -name __pycache__ -prune -exec rm -rf {} +
+
+$(VENV)/.created:
+	@set -e; \
+	suits='import sys, sysconfig, venv, ensurepip; \
+	sys.exit(sys.version_info < (3, 11) or sys.implementation.name != "cpython")'; \
+	found=; \
+	for python in $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11 python); do \
+		if "$$python" -c "$$suits" 2>/dev/null; then found=$$python; break; fi; \
+	done; \
+	if [ -z "$$found" ]; then \
+		echo "gilplan needs CPython >= 3.11 with venv and pip," \
+			"found $$($(or $(PYTHON),python3) -V 2>&1 | head -n 1);" \
+			"try: make PYTHON=/path/to/python3.11" >&2; \
+		exit 1; \
+	fi; \
+	echo "setting up $(VENV) with $$("$$found" -V)"; \
+	"$$found" -m venv --clear $(VENV); \
+	touch $@
+
+# The strict editable install links module files one by one: install again when the list of
+# files changes. An edit inside a file leaves this list, and so the install, alone.
+$(VENV)/.modules: FORCE | $(VENV)/.created
+	@find $(FOLDERS) \( -name '*.py' -o -name '*.toml' -o -name py.typed \) | LC_ALL=C sort > $@.new; \
+	if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+
+$(VENV)/.installed-runtime: pyproject.toml $(VENV)/.modules
+	@echo "installing gilplan"
+	@$(PIP) install --editable .
+	@touch $@
+
+$(VENV)/.installed-test: pyproject.toml $(VENV)/.modules
+	@echo "installing gilplan[test]"
+	@$(PIP) install --editable '.[test]'
+	@touch $(VENV)/.installed-runtime $@
+
+$(VENV)/.installed-dev: pyproject.toml $(VENV)/.modules
+	@echo "installing gilplan[dev]"
+	@$(PIP) install --editable '.[dev]'
+	@touch $(VENV)/.installed-runtime $(VENV)/.installed-test $@

@@ -1,0 +1,54 @@
+"""What the machine and the program are, and one run of them. No I/O, no clock, no subprocess."""
+
+from gilplan.model.arrivals import Arrivals, Batch, Closed, Open, Recorded
+from gilplan.model.durations import Deterministic, Duration, Empirical, Exponential, Lognormal
+from gilplan.model.errors import (
+    GilplanError,
+    InvalidFile,
+    InvalidValue,
+    MeasurementFailed,
+    MissingBuild,
+    ProfileError,
+    UnsupportedLayout,
+)
+from gilplan.model.estimate import Estimate
+from gilplan.model.layout import GilMode, Layout, check_supported, resolve_gil
+from gilplan.model.machine import Machine, WakeLatency
+from gilplan.model.runtime import Runtime, StartUp
+from gilplan.model.scenario import Scenario
+from gilplan.model.workload import Segment, SegmentKind, Task, Work, Workload
+
+__all__ = [
+    "Arrivals",
+    "Batch",
+    "Closed",
+    "Deterministic",
+    "Duration",
+    "Empirical",
+    "Estimate",
+    "Exponential",
+    "GilMode",
+    "GilplanError",
+    "InvalidFile",
+    "InvalidValue",
+    "Layout",
+    "Lognormal",
+    "Machine",
+    "MeasurementFailed",
+    "MissingBuild",
+    "Open",
+    "ProfileError",
+    "Recorded",
+    "Runtime",
+    "Scenario",
+    "Segment",
+    "SegmentKind",
+    "StartUp",
+    "Task",
+    "UnsupportedLayout",
+    "WakeLatency",
+    "Work",
+    "Workload",
+    "check_supported",
+    "resolve_gil",
+]
