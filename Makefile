@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 FOLDERS := model calibration planner
+CANDIDATES := $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11 python)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -48,15 +49,16 @@ clean:
 
 $(VENV)/.created:
 	@set -e; \
-	suits='import sys, sysconfig, venv, ensurepip; \
+	suits='import sys, venv, ensurepip; \
 	sys.exit(sys.version_info < (3, 11) or sys.implementation.name != "cpython")'; \
 	found=; \
-	for python in $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11 python); do \
+	for python in $(CANDIDATES); do \
 		if "$$python" -c "$$suits" 2>/dev/null; then found=$$python; break; fi; \
 	done; \
 	if [ -z "$$found" ]; then \
-		echo "gilplan needs CPython >= 3.11 with venv and pip," \
-			"found $$($(or $(PYTHON),python3) -V 2>&1 | head -n 1);" \
+		echo "gilplan needs CPython >= 3.11 with venv and ensurepip; tried $(CANDIDATES)" \
+			"($(firstword $(CANDIDATES)) is" \
+			"$$("$(firstword $(CANDIDATES))" -V 2>/dev/null || echo 'not there'));" \
 			"try: make PYTHON=/path/to/python3.11" >&2; \
 		exit 1; \
 	fi; \
