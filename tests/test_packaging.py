@@ -18,7 +18,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 LAYERS = ("model", "calibration", "planner")
 #: Folders of scripts that other interpreters run by path; they are shipped, not imported.
-SCRIPT_FOLDERS = ("calibration/kernels", "calibration/programs")
+SCRIPT_FOLDERS = ("calibration/harness", "calibration/kernels", "calibration/programs")
 #: CPython's own modules for sub-interpreters, absent from `sys.stdlib_module_names` of some builds.
 INTERPRETER_MODULES = {
     "_interpchannels",
@@ -51,7 +51,14 @@ def imported(name: str):
     except ModuleNotFoundError as error:
         if error.name is None or not error.name.startswith("gilplan"):
             raise
-        pytest.fail(f"{error.name} is not installed: run `make setup` (a module file is new)")
+        pytest.fail(not_installed(error.name))
+
+
+def not_installed(name: str) -> str:
+    return (
+        f"{name} is not installed: run `make setup` "
+        "(a new folder must also be listed under packages in pyproject.toml)"
+    )
 
 
 def test_every_folder_holds_modules():
@@ -67,7 +74,7 @@ def test_module_is_installed_under_its_gilplan_name(name):
 @pytest.mark.parametrize("path", SCRIPTS, ids=installed_name)
 def test_script_is_shipped_unchanged(path):
     spec = importlib.util.find_spec(installed_name(path))
-    assert spec is not None, f"{path.name} is not installed: run `make setup` (the file is new)"
+    assert spec is not None, not_installed(installed_name(path))
     assert spec.origin is not None
     assert Path(spec.origin).read_bytes() == path.read_bytes()
 
