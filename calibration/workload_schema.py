@@ -1,0 +1,225 @@
+"""What a workload file may say: pydantic models of its tables, each read into a domain type.
+
+Quantities are texts with a unit. The rules that involve more than one key are those of the
+domain types, checked when a table is read; a broken one is an `InvalidValue` inside pydantic's
+error, with the key's name.
+"""
+
+from difflib import get_close_matches
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Strict,
+    Tag,
+    ValidationInfo,
+    model_validator,
+)
+
+from gilplan.model.arrivals import Arrivals, Batch, Closed, Open, Recorded
+from gilplan.model.durations import Deterministic, Duration, Empirical, Exponential, Lognormal
+from gilplan.model.errors import InvalidValue
+from gilplan.model.units import parse_rate, parse_share, parse_size, parse_time
+from gilplan.model.workload import Segment, SegmentKind, Task, Work, Workload
+
+
+def did_you_mean(name: str, known: list[str]) -> str:
+    """Return a hint: the nearest known name, or all of them when none is near."""
+    near = get_close_matches(name, known, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_unknown_keys(cls, table: Any) -> Any:
+        known = list(cls.model_fields)
+        for key in table if isinstance(table, dict) else ():
+            if key not in known:
+                raise InvalidValue(key, "a known key", key, did_you_mean(key, known))
+        return table
+
+    @model_validator(mode="after")
+    def _keep_the_domain_rules(self, info: ValidationInfo) -> "_Table":
+        self.to_domain()
+        return self
+
+    def to_domain(self) -> object:
+        """Return what the table describes. Raises `InvalidValue` where keys contradict."""
+        raise NotImplementedError
+
+
+Time = Annotated[float, BeforeValidator(parse_time)]
+Size = Annotated[float, BeforeValidator(parse_size)]
+Rate = Annotated[float, BeforeValidator(parse_rate)]
+Share = Annotated[float, BeforeValidator(parse_share)]
+
+
+class DeterministicTable(_Table):
+    distribution: Literal["deterministic"]
+    value: Time
+
+    def to_domain(self) -> Duration:
+        return Deterministic(self.value)
+
+
+class ExponentialTable(_Table):
+    distribution: Literal["exponential"]
+    mean: Time
+
+    def to_domain(self) -> Duration:
+        return Exponential(self.mean)
+
+
+class LognormalTable(_Table):
+    distribution: Literal["lognormal"]
+    median: Time
+    sigma: float
+
+    def to_domain(self) -> Duration:
+        return Lognormal(self.median, self.sigma)
+
+
+class EmpiricalTable(_Table):
+    distribution: Literal["empirical"]
+    samples: list[Time]
+
+    def to_domain(self) -> Duration:
+        return Empirical(tuple(self.samples))
+
+
+def _distribution(value: object) -> str:
+    """Name the form a duration is given in; a table without a distribution is unknown."""
+    if isinstance(value, dict):
+        return str(value.get("distribution", ""))
+    return value.distribution if isinstance(value, _Table) else "time"  # type: ignore[attr-defined]
+
+
+DurationTable = Annotated[
+    Annotated[Time, Tag("time")]
+    | Annotated[DeterministicTable, Tag("deterministic")]
+    | Annotated[ExponentialTable, Tag("exponential")]
+    | Annotated[LognormalTable, Tag("lognormal")]
+    | Annotated[EmpiricalTable, Tag("empirical")],
+    Discriminator(_distribution),
+]
+
+
+def _duration(given: float | _Table | None) -> Duration | None:
+    if given is None or isinstance(given, _Table):
+        return given.to_domain() if given else None  # type: ignore[return-value]
+    return Deterministic(given)
+
+
+class SegmentTable(_Table):
+    kind: Annotated[SegmentKind, Strict(False)]
+    name: str = ""
+    duration: DurationTable | None = None
+    work: Annotated[Work, Strict(False)] | None = None
+    lock: str = ""
+    inner: "list[SegmentTable]" = []
+    uninterruptible: DurationTable | None = None
+
+    def to_domain(self) -> Segment:
+        return Segment(
+            kind=self.kind,
+            name=self.name,
+            duration=_duration(self.duration),
+            work=self.work,
+            lock=self.lock,
+            inner=tuple(segment.to_domain() for segment in self.inner),
+            uninterruptible=_duration(self.uninterruptible),
+        )
+
+
+class TaskTable(_Table):
+    name: str
+    segments: list[SegmentTable]
+    weight: float = 1.0
+    payload_in: Size = 0.0
+    payload_out: Size = 0.0
+    allocation_rate: Rate = 0.0
+    shared_share: Share = 0.0
+
+    def to_domain(self) -> Task:
+        return Task(
+            name=self.name,
+            segments=tuple(segment.to_domain() for segment in self.segments),
+            weight=self.weight,
+            payload_in=self.payload_in,
+            payload_out=self.payload_out,
+            allocation_rate=self.allocation_rate,
+            shared_share=self.shared_share,
+        )
+
+
+class ClosedTable(_Table):
+    kind: Literal["closed"]
+    population: int | None = None
+    think_time: DurationTable = 0.0
+
+    def to_domain(self) -> Arrivals:
+        think_time = _duration(self.think_time) or Deterministic(0.0)
+        return Closed(population=self.population, think_time=think_time)
+
+
+class OpenTable(_Table):
+    kind: Literal["open"]
+    rate: Rate
+    process: Literal["poisson", "even"] = "poisson"
+
+    def to_domain(self) -> Arrivals:
+        return Open(rate=self.rate, poisson=self.process == "poisson")
+
+
+class BatchTable(_Table):
+    kind: Literal["batch"]
+    jobs: int
+
+    def to_domain(self) -> Arrivals:
+        return Batch(jobs=self.jobs)
+
+
+class RecordedTable(_Table):
+    """Instants in the file itself, or the name of a CSV with a column ``arrived_at``."""
+
+    kind: Literal["recorded"]
+    arrived_at: list[Time] | None = None
+    file: str | None = None
+
+    def to_domain(self) -> Arrivals | None:
+        """Return the arrivals, None where they are in another file."""
+        if (self.arrived_at is None) == (self.file is None):
+            raise InvalidValue(
+                "arrived_at", "given, or file, and not both", self.arrived_at or self.file
+            )
+        return None if self.arrived_at is None else Recorded(arrived_at=tuple(self.arrived_at))
+
+
+ArrivalsTable = Annotated[
+    ClosedTable | OpenTable | BatchTable | RecordedTable, Field(discriminator="kind")
+]
+
+
+class WorkloadTable(_Table):
+    """A whole file."""
+
+    name: str
+    build: str = ""
+    source: str = ""
+    arrivals: ArrivalsTable | None = None
+    tasks: list[TaskTable]
+
+    def to_domain(self) -> Workload:
+        return Workload(
+            name=self.name,
+            tasks=tuple(task.to_domain() for task in self.tasks),
+            build=self.build,
+            source=self.source,
+        )

@@ -1,0 +1,82 @@
+"""Workloads and their arrivals written as TOML, in the form that `workload_file` reads."""
+
+from typing import Any
+
+import tomli_w
+
+from gilplan.model.arrivals import Arrivals, Batch, Closed, Open, Recorded
+from gilplan.model.durations import Deterministic, Duration, Empirical, Exponential, Lognormal
+from gilplan.model.errors import InvalidValue
+from gilplan.model.units import size_text, time_text
+from gilplan.model.workload import Segment, Task, Workload
+
+
+def to_toml(workload: Workload, arrivals: Arrivals | None = None) -> str:
+    """Return a text that reads back to an equal workload and equal arrivals.
+
+    What has its default value is left out.
+    """
+    head = {"name": workload.name, "build": workload.build, "source": workload.source}
+    document = _given(head) | {"name": workload.name}
+    if arrivals is not None:
+        document["arrivals"] = _arrivals_table(arrivals)
+    document["tasks"] = [_task_table(task) for task in workload.tasks]
+    return tomli_w.dumps(document)
+
+
+def _arrivals_table(arrivals: Arrivals) -> dict[str, Any]:
+    match arrivals:
+        case Closed(population=population, think_time=think_time):
+            table = _given({"kind": "closed", "population": population})
+            if think_time != Deterministic(0.0):
+                table["think_time"] = _duration_form(think_time)
+            return table
+        case Open(rate=rate, poisson=poisson):
+            return {"kind": "open", "rate": rate, "process": "poisson" if poisson else "even"}
+        case Batch(jobs=jobs):
+            return {"kind": "batch", "jobs": jobs}
+        case Recorded(arrived_at=instants):
+            return {"kind": "recorded", "arrived_at": [time_text(at) for at in instants]}
+
+
+def _task_table(task: Task) -> dict[str, Any]:
+    table: dict[str, Any] = {"name": task.name}
+    if task.weight != 1.0:
+        table["weight"] = task.weight
+    for key in ("payload_in", "payload_out"):
+        if size := getattr(task, key):
+            table[key] = size_text(size)
+    table |= _given({key: getattr(task, key) for key in ("allocation_rate", "shared_share")})
+    return table | {"segments": [_segment_table(segment) for segment in task.segments]}
+
+
+def _segment_table(segment: Segment) -> dict[str, Any]:
+    table = {"kind": segment.kind.value}
+    table |= _given(
+        {
+            "name": segment.name,
+            "duration": segment.duration and _duration_form(segment.duration),
+            "work": segment.work and segment.work.value,
+            "uninterruptible": segment.uninterruptible and _duration_form(segment.uninterruptible),
+            "lock": segment.lock,
+            "inner": [_segment_table(inner) for inner in segment.inner],
+        }
+    )
+    return table
+
+
+def _duration_form(duration: Duration) -> str | dict[str, Any]:
+    match duration:
+        case Deterministic(value=value):
+            return time_text(value)
+        case Exponential(average=mean):
+            return {"distribution": "exponential", "mean": time_text(mean)}
+        case Lognormal(median=median, sigma=sigma):
+            return {"distribution": "lognormal", "median": time_text(median), "sigma": sigma}
+        case Empirical(samples=samples):
+            return {"distribution": "empirical", "samples": [time_text(s) for s in samples]}
+    raise InvalidValue("duration", "a distribution that a file can hold", duration)
+
+
+def _given(table: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in table.items() if value}
