@@ -39,7 +39,8 @@ class Machine:
 
     ``speeds[work][k]`` is the speed of each of ``k + 1`` active cores relative to one;
     ``handoff_latency`` is the time from a release of the GIL until the waiter that has just
-    asked for it runs (it is hardly asleep); ``timer_slack`` what the kernel adds to a timed
+    asked for it runs (it is hardly asleep); ``signal_time`` the CPU time that waking a sleeping
+    thread costs the one who wakes it; ``timer_slack`` what the kernel adds to a timed
     wait; ``time_slice`` how long a thread runs before another runnable one gets its core;
     ``preemption_latency`` how long a thread that wakes on a busy core waits for it when the
     scheduler lets it go first; ``context_switch_time`` what a switch on a core costs.
@@ -50,6 +51,7 @@ class Machine:
     speeds: dict[Work, tuple[Estimate, ...]]
     wake_latency: WakeLatency
     handoff_latency: Empirical
+    signal_time: Estimate
     timer_slack: Estimate
     time_slice: Estimate
     preemption_latency: Estimate
@@ -74,6 +76,7 @@ class Machine:
                 work: tuple(speed.redrawn(rng) for speed in curve)
                 for work, curve in self.speeds.items()
             },
+            signal_time=self.signal_time.redrawn(rng),
             timer_slack=self.timer_slack.redrawn(rng),
             time_slice=self.time_slice.redrawn(rng),
             preemption_latency=self.preemption_latency.redrawn(rng),

@@ -67,5 +67,3 @@ class Runtime:
             poll_time=self.poll_time.redrawn(rng),
             speeds={work: speed.redrawn(rng) for work, speed in self.speeds.items()},
         )
-
-

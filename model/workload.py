@@ -124,6 +124,8 @@ class Workload:
     def __post_init__(self) -> None:
         if not self.tasks:
             raise InvalidValue("tasks", "at least one task", [])
+        if not self.mean_demand() > 0:
+            raise InvalidValue("tasks", "longer than no time at all", self.mean_demand())
 
     def mean_demand(self, *kinds: SegmentKind) -> float:
         """Average time per task in segments of the given kinds, by weight."""

@@ -1,0 +1,170 @@
+"""The GIL: CPython's lock with its timed waits, drop requests and forced switches.
+
+Models take_gil and drop_gil of Python/ceval_gil.c (3.13.5:292 and :222; the same logic since
+3.2). It is not a FIFO lock:
+
+- A thread that finds the GIL locked waits for one switch interval. Only if the wait timed out,
+  the GIL is still locked and *no switch happened meanwhile* does it ask the last holder to drop;
+  else it starts a whole new interval.
+- The holder sees the request at its next poll of the eval breaker: after a back edge, at a
+  function's entry, at the end of a call; never inside one C call.
+- A drop signals one waiter. A newcomer that comes before the signalled waiter runs takes the GIL
+  (barging), and the waiter starts a new interval.
+- A holder with a pending request, even one that drops of its own accord before a system call,
+  blocks until another thread has really taken the GIL (forced switch).
+
+Until 3.12 a waiter set the request of its own interpreter, which a holder in another interpreter
+with the same GIL does not poll; since 3.13 the request is a bit in the holder's thread state.
+"""
+
+from collections import deque
+from collections.abc import Callable, Generator
+from typing import Any
+
+from gilplan.model.alarm import Alarm, call_after
+from gilplan.model.clock import Clock
+from gilplan.model.cores import Cores
+from gilplan.model.recorder import Recorder, State
+from gilplan.model.thread import Thread
+
+SIGNALLED = "signalled"
+TIMED_OUT = "timed out"
+
+Steps = Generator[Alarm, Any, Any]
+
+
+class Gil:
+    """One GIL object. Times are integer nanoseconds.
+
+    ``interval`` is the switch interval and ``timer_slack`` what the kernel adds to each timed
+    wait; ``signal_time`` the CPU time that waking a waiter costs the one who drops;
+    ``handoff_latency()`` the time from the drop until the thread that has just asked for it
+    runs; ``hardly_asleep`` how long after its request a waiter counts as that.
+    """
+
+    def __init__(
+        self,
+        env: Clock,
+        cores: Cores,
+        *,
+        index: int = 0,
+        interval: int,
+        timer_slack: int,
+        signal_time: int = 0,
+        handoff_latency: Callable[[], int],
+        hardly_asleep: int = 20_000,
+        preempts_across_interpreters: bool = True,
+        recorder: Recorder | None = None,
+    ) -> None:
+        self.env = env
+        self.index = index
+        self.interval = interval
+        self.locked = False
+        self.last_holder: Thread | None = None
+        self.switch_number = 0
+        self.waiters: deque[Thread] = deque()
+        self.forced: deque[Thread] = deque()
+        self.held_time = 0
+        self._taken_at = 0
+        self._cores = cores
+        self._timer_slack = timer_slack
+        self._signal_time = signal_time
+        self._handoff_latency = handoff_latency
+        self._hardly_asleep = hardly_asleep
+        self._preempts_across_interpreters = preempts_across_interpreters
+        self._recorder = recorder
+        self._asked: tuple[Thread, int] | None = None
+
+    def take(self, thread: Thread) -> Steps:
+        """Return once ``thread``, which is on a core, holds the GIL."""
+        while self.locked:
+            seen = self.switch_number
+            reason = yield self._timed_wait(thread)
+            if reason is TIMED_OUT and self.locked and self.switch_number == seen:
+                self._request_drop(thread)
+        self.locked = True
+        self._taken_at = self.env.now
+        if self.last_holder is not thread:
+            self.last_holder = thread
+            self.switch_number += 1
+        if self.forced:
+            self._cores.wake(self.forced.popleft())
+        thread.drop_requested = False
+        if self._recorder is not None:
+            self._recorder.gil_passed(self.env.now, self.index, thread.index)
+
+    def drop(self, thread: Thread) -> Steps:
+        """Release the GIL; with a request pending, return only when another thread has it."""
+        self.last_holder = thread
+        self.locked = False
+        self.held_time += self.env.now - self._taken_at
+        if self._recorder is not None:
+            self._recorder.gil_passed(self.env.now, self.index, None)
+        if self.waiters:
+            self._signal(self.waiters.popleft())
+            thread.overhead += self._signal_time
+        if thread.drop_requested:
+            thread.drop_requested = False
+            self.forced.append(thread)
+            yield self._cores.block(thread, State.WAITING_GIL)
+
+    def poll(self, thread: Thread) -> Steps:
+        """Serve the eval breaker: hand the GIL over if somebody asked for it, and take it back."""
+        if thread.drop_requested:
+            yield from self.drop(thread)
+            yield from self.take(thread)
+
+    def held_until_now(self) -> int:
+        """Return how long the GIL has been held so far."""
+        return self.held_time + (self.env.now - self._taken_at if self.locked else 0)
+
+    def _timed_wait(self, thread: Thread) -> Alarm:
+        alarm = self._cores.block(thread, State.WAITING_GIL)
+        self.waiters.append(thread)
+        call_after(
+            self.env,
+            self.interval + self._timer_slack,
+            lambda _: self._expire(thread) if thread.alarm is alarm else None,
+        )
+        return alarm
+
+    def _expire(self, thread: Thread) -> None:
+        if thread in self.waiters:
+            self.waiters.remove(thread)
+            self._cores.wake(thread, TIMED_OUT)
+
+    def _signal(self, waiter: Thread) -> None:
+        latency = None
+        if self._asked is not None:
+            asker, asked_at = self._asked
+            if asker is waiter and self.env.now - asked_at <= self._hardly_asleep:
+                latency = self._handoff_latency()
+        self._cores.wake(waiter, SIGNALLED, latency)
+
+    def _request_drop(self, waiter: Thread) -> None:
+        holder = self.last_holder
+        assert holder is not None
+        if not self._preempts_across_interpreters and holder.interpreter != waiter.interpreter:
+            return
+        self._asked = (waiter, self.env.now)
+        if not holder.drop_requested:
+            holder.drop_requested = True
+            if holder.poll_time is not None:
+                holder.unfinished += self._cores.cut(holder, holder.poll_time())
+
+
+class NoGil(Gil):
+    """What a free-threaded build has in its place: nobody waits for anybody."""
+
+    def __init__(self, env: Clock, cores: Cores, *, index: int = 0) -> None:
+        super().__init__(
+            env, cores, index=index, interval=1, timer_slack=0, handoff_latency=lambda: 0
+        )
+
+    def take(self, thread: Thread) -> Steps:
+        return
+        yield
+
+    def drop(self, thread: Thread) -> Steps:
+        return
+        yield

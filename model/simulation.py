@@ -1,0 +1,284 @@
+"""One run of a scenario: the seam behind which the engine stands.
+
+`simulate` compiles the description (types with distributions and estimates) into plain numbers
+and pre-drawn samples in integer nanoseconds, lets SimPy run the worker threads, and returns
+arrays in seconds. The clock is whole nanoseconds, so equal instants are equal on every machine.
+"""
+
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+from simpy.events import Event, Timeout
+
+from gilplan.model.arrivals import Batch, Closed, Open, Recorded
+from gilplan.model.clock import Clock
+from gilplan.model.cores import Cores
+from gilplan.model.gil import Gil, NoGil
+from gilplan.model.latency import latency_by_idle_time
+from gilplan.model.layout import GilMode
+from gilplan.model.lock import Lock
+from gilplan.model.recorder import Recorder
+from gilplan.model.replication import Replication
+from gilplan.model.scenario import Scenario
+from gilplan.model.source import (
+    Population,
+    Saturated,
+    Source,
+    arrive_at_gaps,
+    arrive_at_instants,
+)
+from gilplan.model.streams import NANOSECONDS, Purpose, blocks, stream, times_ns, to_ns
+from gilplan.model.thread import Thread
+from gilplan.model.worker import Draw, Step, Worker
+from gilplan.model.workload import Segment, SegmentKind, Work
+
+CHECKPOINTS = 200
+
+
+def simulate(scenario: Scenario, recorder: Recorder | None = None) -> Replication:
+    """Run the scenario once; the same scenario gives the same bytes."""
+    return Run(scenario, recorder).to_end()
+
+
+@dataclass(slots=True)
+class _Log:
+    """Completed tasks, in order of completion, integer nanoseconds."""
+
+    env: Clock
+    kinds: list[int] = field(default_factory=list)
+    arrived_at: list[int] = field(default_factory=list)
+    started_at: list[int] = field(default_factory=list)
+    completed_at: list[int] = field(default_factory=list)
+    times: list[list[int]] = field(default_factory=list)
+
+    def add(self, kind: int, arrived_at: int, started_at: int, times: list[int]) -> None:
+        self.kinds.append(kind)
+        self.arrived_at.append(arrived_at)
+        self.started_at.append(started_at)
+        self.completed_at.append(self.env.now)
+        self.times.append(times)
+
+
+class Run:
+    """A scenario with its running things: environment, cores, GILs, workers, source."""
+
+    def __init__(self, scenario: Scenario, recorder: Recorder | None = None) -> None:
+        self.scenario = scenario
+        self.recorder = recorder
+        self.env = Clock()
+        self.cores = self._build_cores()
+        self.gils = self._build_gils()
+        self.locks: dict[tuple[int, str], Lock] = {}
+        self.source = self._build_source()
+        self.log = _Log(self.env)
+        self.workers = [self._build_worker(index) for index in range(scenario.layout.workers)]
+        self._checkpoints: list[tuple[int, list[int], list[int]]] = []
+        self._all_done: Event | None = None
+        self._start()
+
+    def to_end(self) -> Replication:
+        """Run to the horizon (a batch: until its last job is done) and return the record."""
+        env = self.env
+        if isinstance(self.scenario.arrivals, Batch):
+            self._all_done = Event(env)
+            env.run(until=self._all_done)
+        else:
+            env.run(until=to_ns(self.scenario.run_time))
+        self._checkpoint()
+        return self._record()
+
+    def _stream(self, purpose: Purpose, *key: int) -> np.random.Generator:
+        return stream(self.scenario.seed, self.scenario.replication, purpose, *key)
+
+    def _build_cores(self) -> Cores:
+        machine, count = self.scenario.machine, self.scenario.cores
+        return Cores(
+            self.env,
+            count=count,
+            speeds={work: [machine.speed(work, k + 1) for k in range(count)] for work in Work},
+            wake_latency=latency_by_idle_time(
+                machine.wake_latency, self._stream(Purpose.LATENCY, 0)
+            ),
+            switch_time=to_ns(machine.context_switch_time.value),
+            preemption_latency=to_ns(machine.preemption_latency.value),
+            slice_time=to_ns(machine.time_slice.value),
+        )
+
+    def _build_gils(self) -> list[Gil]:
+        layout, runtime, machine = (
+            self.scenario.layout,
+            self.scenario.runtime,
+            self.scenario.machine,
+        )
+        own = layout.gil is GilMode.OWN
+        count = layout.processes * (layout.interpreters if own else 1)
+        if layout.gil is GilMode.DISABLED:
+            return [NoGil(self.env, self.cores, index=index) for index in range(count)]
+        handoff = times_ns(machine.handoff_latency, self._stream(Purpose.LATENCY, 1))
+        return [
+            Gil(
+                self.env,
+                self.cores,
+                index=index,
+                interval=to_ns(layout.effective_switch_interval),
+                timer_slack=to_ns(machine.timer_slack.value),
+                signal_time=to_ns(machine.signal_time.value),
+                handoff_latency=handoff,
+                preempts_across_interpreters=runtime.preempts_across_interpreters,
+                recorder=self.recorder,
+            )
+            for index in range(count)
+        ]
+
+    def _build_source(self) -> Source:
+        arrivals, env, cores = self.scenario.arrivals, self.env, self.cores
+        if isinstance(arrivals, Closed):
+            if arrivals.population is None and arrivals.think_time.mean == 0:
+                return Saturated(env, cores)
+            think_time = times_ns(arrivals.think_time, self._stream(Purpose.THINK))
+            clients = arrivals.population or self.scenario.layout.workers
+            return Population(env, cores, clients=clients, think_time=think_time)
+        return Source(env, cores)
+
+    def _build_worker(self, index: int) -> Worker:
+        layout = self.scenario.layout
+        interpreter = index // layout.threads
+        process = interpreter // layout.interpreters
+        gil = self.gils[interpreter if layout.gil is GilMode.OWN else process]
+        thread = Thread(self.env, index=index, interpreter=interpreter, recorder=self.recorder)
+        return Worker(
+            thread,
+            cores=self.cores,
+            gil=gil,
+            release_time=to_ns(self.scenario.runtime.release_time.value),
+        )
+
+    def _start(self) -> None:
+        env, arrivals, source = self.env, self.scenario.arrivals, self.source
+        for index, worker in enumerate(self.workers):
+            process = index // (self.scenario.layout.interpreters * self.scenario.layout.threads)
+            env.process(
+                worker.serve(
+                    source,
+                    self._compile_tasks(worker, index, process),
+                    self._choice(index),
+                    self._add_to_log,
+                )
+            )
+        if isinstance(arrivals, Open):
+            gap = times_ns(arrivals.gap, self._stream(Purpose.ARRIVAL))
+            env.process(arrive_at_gaps(source, gap))
+        elif isinstance(arrivals, Recorded):
+            env.process(arrive_at_instants(source, [to_ns(at) for at in arrivals.arrived_at]))
+        elif isinstance(arrivals, Batch):
+            for _ in range(arrivals.jobs):
+                source.arrive()
+        env.process(self._checkpoint_regularly())
+
+    def _add_to_log(self, kind: int, arrived_at: int, started_at: int, times: list[int]) -> None:
+        self.log.add(kind, arrived_at, started_at, times)
+        arrivals = self.scenario.arrivals
+        if isinstance(arrivals, Batch) and len(self.log.kinds) == arrivals.jobs:
+            assert self._all_done is not None
+            self._all_done.succeed()
+
+    def _choice(self, index: int) -> Draw:
+        tasks = self.scenario.workload.tasks
+        if len(tasks) == 1:
+            return lambda: 0
+        weights = np.array([task.weight for task in tasks])
+        rng = self._stream(Purpose.MIX, index)
+        return blocks(lambda n: rng.choice(len(tasks), n, p=weights / weights.sum()))
+
+    def _compile_tasks(self, worker: Worker, index: int, process: int) -> list[list[Step]]:
+        places = iter(range(1_000_000))
+        return [
+            self._compile(task.segments, worker, index, process, places)
+            for task in self.scenario.workload.tasks
+        ]
+
+    def _compile(
+        self,
+        segments: tuple[Segment, ...],
+        worker: Worker,
+        index: int,
+        process: int,
+        places: Any,
+    ) -> list[Step]:
+        steps: list[Step] = []
+        for segment in segments:
+            if segment.kind is SegmentKind.CRITICAL:
+                lock = self.locks.setdefault((process, segment.lock), Lock(self.cores))
+                inner = self._compile(segment.inner, worker, index, process, places)
+                steps.append(partial(worker.critical, lock, inner))
+                continue
+            place = next(places)
+            assert segment.duration is not None
+            draw = times_ns(segment.duration, self._stream(Purpose.SERVICE, index, place))
+            work = segment.limited_by
+            if segment.kind is SegmentKind.PYTHON:
+                poll = self._poll_draw(segment, index, place)
+                steps.append(partial(worker.python, draw, work, poll))
+            elif segment.kind is SegmentKind.HELD_NATIVE:
+                steps.append(partial(worker.held_native, draw, work))
+            elif segment.kind is SegmentKind.RELEASED_NATIVE:
+                steps.append(partial(worker.released_native, draw, work))
+            else:
+                steps.append(partial(worker.wait, draw))
+        return steps
+
+    def _poll_draw(self, segment: Segment, index: int, place: int) -> Draw:
+        """Time from a random instant to the next poll: a uniform part of the stretch it hits."""
+        rng = self._stream(Purpose.POLL, index, place)
+        if segment.uninterruptible is None:
+            longest = self.scenario.runtime.poll_time.value * NANOSECONDS
+            return blocks(lambda n: rng.uniform(0, longest, n))
+        stretch = segment.uninterruptible
+
+        def residual(count: int) -> Any:
+            candidates = stretch.draw(4 * count, rng=rng) * NANOSECONDS
+            total = candidates.sum()
+            if total == 0:
+                return np.zeros(count)
+            hit = rng.choice(candidates, count, p=candidates / total)
+            return rng.uniform(0, 1, count) * hit
+
+        return blocks(residual)
+
+    def _checkpoint_regularly(self) -> Generator[Timeout, Any, None]:
+        step = max(to_ns(self.scenario.run_time) // CHECKPOINTS, 1)
+        while True:
+            self._checkpoint()
+            yield self.env.timeout(step)
+
+    def _checkpoint(self) -> None:
+        now = self.env.now
+        busy = [
+            core.busy_time + (now - core.occupied_at if core.thread is not None else 0)
+            for core in self.cores.cores
+        ]
+        self._checkpoints.append((now, [gil.held_until_now() for gil in self.gils], busy))
+
+    def _record(self) -> Replication:
+        log, seconds = self.log, 1 / NANOSECONDS
+        checkpoints = self._checkpoints
+        arrivals = self.source.arrivals
+        return Replication(
+            run_time=self.env.now * seconds,
+            kind=np.array(log.kinds, dtype=np.int64),
+            arrived_at=np.array(log.arrived_at, dtype=np.float64) * seconds,
+            started_at=np.array(log.started_at, dtype=np.float64) * seconds,
+            completed_at=np.array(log.completed_at, dtype=np.float64) * seconds,
+            times=np.array(log.times, dtype=np.float64).reshape(-1, 4) * seconds,
+            checkpoints=np.array([at for at, _, _ in checkpoints]) * seconds,
+            gil_held=np.array([held for _, held, _ in checkpoints]) * seconds,
+            core_busy=np.array([busy for _, _, busy in checkpoints]) * seconds,
+            arrivals=arrivals,
+            queued=len(self.source.queue),
+            in_service=arrivals - len(self.source.queue) - len(log.kinds),
+            events=self.env.scheduled,
+            switches=sum(gil.switch_number for gil in self.gils),
+        )

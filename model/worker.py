@@ -1,0 +1,117 @@
+"""A worker thread: takes tasks and goes through their segments under the rules of its GIL."""
+
+from collections.abc import Callable, Generator
+from typing import Any
+
+from gilplan.model.alarm import Alarm, call_after
+from gilplan.model.cores import Cores
+from gilplan.model.gil import Gil
+from gilplan.model.lock import Lock
+from gilplan.model.recorder import State
+from gilplan.model.source import Source
+from gilplan.model.thread import Thread
+from gilplan.model.workload import Work
+
+Steps = Generator[Alarm, Any, None]
+Step = Callable[[], Steps]
+Draw = Callable[[], int]
+
+
+class Worker:
+    """One worker thread of a layout. All times integer nanoseconds.
+
+    ``tasks`` are the steps of each kind of task, ``choose()`` draws the kind of the next one;
+    ``log(task, arrived_at, started_at, times)`` is told of each completed task with the time
+    that it spent in each `State`.
+    """
+
+    def __init__(
+        self,
+        thread: Thread,
+        *,
+        cores: Cores,
+        gil: Gil,
+        release_time: int,
+    ) -> None:
+        self.thread = thread
+        self.gil = gil
+        self._env = thread.env
+        self._cores = cores
+        self._release_time = release_time
+
+    def serve(
+        self,
+        source: Source,
+        tasks: list[list[Step]],
+        choose: Draw,
+        log: Callable[[int, int, int, list[int]], None],
+    ) -> Steps:
+        """Take and do tasks for ever (a SimPy process)."""
+        thread, gil = self.thread, self.gil
+        self._cores.wake(thread)
+        yield thread.alarm
+        yield from gil.take(thread)
+        while True:
+            arrived_at = source.poll()
+            if arrived_at is None:
+                yield from gil.drop(thread)
+                arrived_at = source.poll()
+                if arrived_at is None:
+                    arrived_at = yield source.wait(thread)
+                yield from gil.take(thread)
+            started_at, before = self._env.now, thread.times_until_now()
+            kind = choose()
+            for step in tasks[kind]:
+                yield from step()
+            after = thread.times_until_now()
+            spent = [b - a for a, b in zip(before, after, strict=True)]
+            log(kind, arrived_at, started_at, spent)
+            if thread.recorder is not None:
+                thread.recorder.task_completed(self._env.now, thread.index, kind, arrived_at)
+            source.complete()
+
+    def python(self, demand: Draw, work: Work, poll_time: Draw) -> Steps:
+        """Run bytecode under the GIL; hand the GIL over at a poll when asked to."""
+        thread = self.thread
+        left = demand()
+        while True:
+            thread.poll_time = poll_time
+            yield self._cores.run(thread, left, work)
+            thread.poll_time = None
+            left, thread.unfinished = thread.unfinished, 0
+            yield from self.gil.poll(thread)
+            if not left:
+                return
+
+    def held_native(self, demand: Draw, work: Work) -> Steps:
+        """Compute in C with the GIL held; poll only when the call has ended."""
+        yield self._cores.run(self.thread, demand(), work)
+        yield from self.gil.poll(self.thread)
+
+    def released_native(self, demand: Draw, work: Work) -> Steps:
+        """Compute in C without the GIL.
+
+        The demand was measured around the call, so the release and the re-take are part of it.
+        """
+        total = demand()
+        held = min(self._release_time, total)
+        yield from self.gil.drop(self.thread)
+        yield self._cores.run(self.thread, total - held, work)
+        yield from self.gil.take(self.thread)
+        self.thread.overhead += held
+
+    def wait(self, duration: Draw) -> Steps:
+        """Block without the GIL and without a core."""
+        thread = self.thread
+        yield from self.gil.drop(thread)
+        alarm = self._cores.block(thread, State.BLOCKED)
+        call_after(self._env, duration(), lambda _: self._cores.wake(thread))
+        yield alarm
+        yield from self.gil.take(thread)
+
+    def critical(self, lock: Lock, inner: list[Step]) -> Steps:
+        """Hold an application lock around the inner steps."""
+        yield from lock.acquire(self.thread, self.gil)
+        for step in inner:
+            yield from step()
+        lock.release()
