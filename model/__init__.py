@@ -14,8 +14,13 @@ from gilplan.model.errors import (
 from gilplan.model.estimate import Estimate
 from gilplan.model.layout import GilMode, Layout, check_supported, resolve_gil
 from gilplan.model.machine import Machine, WakeLatency
+from gilplan.model.prediction import Prediction
+from gilplan.model.recorder import Recorder, State, Timeline
+from gilplan.model.replication import Replication
 from gilplan.model.runtime import Runtime, StartUp
 from gilplan.model.scenario import Scenario
+from gilplan.model.simulation import simulate
+from gilplan.model.statistics import Interval
 from gilplan.model.workload import Segment, SegmentKind, Task, Work, Workload
 
 __all__ = [
@@ -29,6 +34,7 @@ __all__ = [
     "Exponential",
     "GilMode",
     "GilplanError",
+    "Interval",
     "InvalidFile",
     "InvalidValue",
     "Layout",
@@ -37,18 +43,24 @@ __all__ = [
     "MeasurementFailed",
     "MissingBuild",
     "Open",
+    "Prediction",
     "ProfileError",
     "Recorded",
+    "Recorder",
+    "Replication",
     "Runtime",
     "Scenario",
     "Segment",
     "SegmentKind",
     "StartUp",
+    "State",
     "Task",
+    "Timeline",
     "UnsupportedLayout",
     "WakeLatency",
     "Work",
     "Workload",
     "check_supported",
     "resolve_gil",
+    "simulate",
 ]

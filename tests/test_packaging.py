@@ -6,6 +6,7 @@ Runs on the editable install and, from outside the checkout, on the wheel.
 import ast
 import doctest
 import importlib
+import importlib.resources
 import importlib.util
 import re
 import subprocess
@@ -42,6 +43,7 @@ SCRIPTS = [
     for path in FILES
     if path.parent.relative_to(ROOT).as_posix() in SCRIPT_FOLDERS and path.name != "__init__.py"
 ]
+EXAMPLES = sorted(path for layer in LAYERS for path in (ROOT / layer).rglob("*.toml"))
 MODULES = [installed_name(path) for path in FILES if path not in SCRIPTS]
 
 
@@ -77,6 +79,14 @@ def test_script_is_shipped_unchanged(path):
     assert spec is not None, not_installed(installed_name(path))
     assert spec.origin is not None
     assert Path(spec.origin).read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_example_is_shipped_unchanged(path):
+    layer, *parts = path.relative_to(ROOT).parts
+    shipped = importlib.resources.files(f"gilplan.{layer}").joinpath(*parts)
+    assert shipped.is_file(), not_installed("/".join(parts))
+    assert shipped.read_bytes() == path.read_bytes()
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=installed_name)
