@@ -1,0 +1,103 @@
+"""The closed loop of a layout's workers, executed by path in whatever interpreter runs them.
+
+Nothing here may import more than the standard library, nor anything that refuses to load in an
+isolated sub-interpreter: in one, this file is executed as text, because objects and modules
+cannot be handed over. Results leave through files, one per worker.
+"""
+
+import os
+import sys
+import threading
+import time
+import traceback
+from array import array
+from typing import Any
+
+#: The parts of a step: name, kind, work, and the callable.
+NAME, KIND, WORK, CALL = range(4)
+
+
+def load(path: str) -> dict[str, Any]:
+    """Execute the program file and return its namespace."""
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
+    namespace: dict[str, Any] = {"__name__": "program", "__file__": path}
+    exec(compile(text, path, "exec"), namespace)
+    return namespace
+
+
+def loop(calls: tuple[Any, ...], state: Any, deadline: int) -> list[int]:
+    """Do tasks until the deadline; return the instants of completion, perf_counter nanoseconds."""
+    clock = time.perf_counter_ns
+    completions: list[int] = []
+    append = completions.append
+    now = clock()
+    while now < deadline:
+        for call in calls:
+            call(state)
+        now = clock()
+        append(now)
+    return completions
+
+
+class Crew:
+    """The threads of one interpreter: set up, meet the others at the start, run, report."""
+
+    def __init__(self, settings: dict[str, Any], first_worker: int) -> None:
+        self.settings = settings
+        self.first_worker = first_worker
+
+    def run(self) -> None:
+        """Run one worker per thread; a single one in the calling thread itself."""
+        interval = self.settings["switch_interval"]
+        if interval is not None:
+            sys.setswitchinterval(interval)
+        threads = self.settings["threads"]
+        if threads == 1:
+            self.work(self.first_worker)
+            return
+        team = [
+            threading.Thread(target=self.work, args=(self.first_worker + number,))
+            for number in range(threads)
+        ]
+        for thread in team:
+            thread.start()
+        for thread in team:
+            thread.join()
+
+    def work(self, worker: int) -> None:
+        """Set up, wait for the common start, loop, write the completions."""
+        try:
+            program = load(self.settings["program"])
+            state = program["setup"]()
+            if self.settings["gil"] == "disabled" and sys._is_gil_enabled():
+                raise RuntimeError("an extension module of the program switched the GIL back on")
+            calls = tuple(step[CALL] for step in program["STEPS"])
+            for call in calls:
+                call(state)
+            start = self.meet()
+            completions = loop(calls, state, start + self.settings["run_time_ns"])
+            with open(self.path(worker, "completions"), "wb") as file:
+                array("q", [instant - start for instant in completions]).tofile(file)
+        except BaseException as error:
+            self.fail(worker, error)
+
+    def meet(self) -> int:
+        """Say that this worker is ready, wait until all are; return the start instant."""
+        os.write(self.settings["ready"], b"r")
+        start = int.from_bytes(os.read(self.settings["go"], 8), "little")
+        delay = start - time.perf_counter_ns()
+        if delay > 0:
+            time.sleep(delay / 1e9)
+        return start
+
+    def fail(self, worker: int, error: BaseException) -> None:
+        """Leave one line about the failure and end the whole process at once."""
+        line = " ".join("".join(traceback.format_exception_only(type(error), error)).split())
+        line = line.removeprefix("Refused: ")
+        with open(self.path(worker, "failure"), "w", encoding="utf-8") as file:
+            file.write(line)
+        os._exit(1)
+
+    def path(self, worker: int, what: str) -> str:
+        return os.path.join(self.settings["scratch"], f"{worker}.{what}")
