@@ -163,7 +163,7 @@ def probe(path: Path, time_limit: float = PROBE_TIMEOUT) -> tuple[Build | None, 
     return build, ""
 
 
-def match_build(wanted: str, names: Iterable[str]) -> str:
+def match_build(wanted: str, names: Iterable[str], where: str = "on this machine") -> str:
     """Return the name that ``wanted`` means: itself, or the newest release of a series.
 
     "3.13" is the newest 3.13.* with a GIL, "3.13t" the newest free-threaded one. Raises
@@ -181,7 +181,7 @@ def match_build(wanted: str, names: Iterable[str]) -> str:
     ]
     if not fitting:
         listed = ", ".join(present) or "none"
-        raise MissingBuild(f"build {wanted!r} is not there; there are: {listed}")
+        raise MissingBuild(f"build {wanted!r} is not {where}; there are: {listed}")
     return fitting[-1]
 
 

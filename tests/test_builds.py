@@ -141,7 +141,7 @@ def test_a_series_means_its_newest_build(wanted: str, name: str) -> None:
 
 @pytest.mark.parametrize("wanted", ["3.1", "3.12", "3.11t", "3.15", "", "python"])
 def test_an_absent_build_is_told_with_those_present(wanted: str) -> None:
-    with pytest.raises(MissingBuild, match=r"not there; there are: 3\.9\.1, 3\.11\.7"):
+    with pytest.raises(MissingBuild, match=r"not on this machine; there are: 3\.9\.1, 3\.11\.7"):
         match_build(wanted, NAMES)
 
 
