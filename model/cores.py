@@ -237,7 +237,7 @@ class Cores:
             return
         for core in self.cores:
             thread = core.thread
-            if thread is None or thread is newcomer or thread.waking:
+            if thread is None or thread is newcomer or thread.waking or thread.alarm.processed:
                 continue
             if self._speed(thread) != thread.speed:
                 self._account(thread)

@@ -71,17 +71,23 @@ class Worker:
             source.complete()
 
     def python(self, demand: Draw, work: Work, poll_time: Draw) -> Steps:
-        """Run bytecode under the GIL; hand the GIL over at a poll when asked to."""
+        """Run bytecode under the GIL; hand the GIL over at a poll when asked to.
+
+        A request that comes after the last poll of the stretch stays pending: the next stretch
+        serves it, or a release that follows is a forced switch.
+        """
         thread = self.thread
         left = demand()
-        while True:
+        while left:
+            self._cores.run(thread, left, work)
+            if thread.drop_requested:
+                thread.unfinished = self._cores.cut(thread, poll_time())
             thread.poll_time = poll_time
-            yield self._cores.run(thread, left, work)
+            yield thread.alarm
             thread.poll_time = None
             left, thread.unfinished = thread.unfinished, 0
-            yield from self.gil.poll(thread)
-            if not left:
-                return
+            if left:
+                yield from self.gil.poll(thread)
 
     def held_native(self, demand: Draw, work: Work) -> Steps:
         """Compute in C with the GIL held; poll only when the call has ended."""

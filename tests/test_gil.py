@@ -1,0 +1,319 @@
+"""The rules of CPython's GIL (Python/ceval_gil.c), one test each, reading like the rule.
+
+Threads follow scripts on cores without noise: waking takes 10 us, timers have no slack, bytecode
+polls at once. Instants are microseconds.
+"""
+
+import itertools
+from collections.abc import Callable, Generator
+from typing import Any
+
+import pytest
+
+from gilplan.model.clock import Clock
+from gilplan.model.cores import Cores
+from gilplan.model.gil import Gil
+from gilplan.model.recorder import State, Timeline
+from gilplan.model.thread import Thread
+from gilplan.model.worker import Worker
+from gilplan.model.workload import Work
+
+WAKE = 10
+INTERVAL = 5000
+Script = list[tuple[str, int]]
+
+
+class Stage:
+    """A process whose threads follow scripts of ``(kind, microseconds)``."""
+
+    def __init__(self, *, cores: int = 4, preempts_across_interpreters: bool = True) -> None:
+        self.clock = Clock()
+        self.timeline = Timeline()
+        self.cores = Cores(
+            self.clock,
+            count=cores,
+            speeds={work: [1.0] for work in Work},
+            wake_latency=lambda _: WAKE * 1000,
+            switch_time=0,
+            preemption_latency=0,
+            slice_time=3_000_000,
+        )
+        self.gil = self.new_gil(preempts_across_interpreters=preempts_across_interpreters)
+        self.threads: list[Thread] = []
+
+    def new_gil(self, *, index: int = 0, interval: int = INTERVAL, **options: Any) -> Gil:
+        return Gil(
+            self.clock,
+            self.cores,
+            index=index,
+            interval=interval * 1000,
+            timer_slack=0,
+            handoff_latency=lambda: WAKE * 1000,
+            recorder=self.timeline,
+            **options,
+        )
+
+    def thread(
+        self,
+        script: Script,
+        *,
+        at: int = 0,
+        gil: Gil | None = None,
+        interpreter: int = 0,
+        poll: int = 0,
+    ) -> Thread:
+        """Add a thread that reaches for the GIL at ``at`` and then follows the script."""
+        thread = Thread(
+            self.clock, index=len(self.threads), interpreter=interpreter, recorder=self.timeline
+        )
+        self.threads.append(thread)
+        worker = Worker(thread, cores=self.cores, gil=gil or self.gil, release_time=0)
+        self.clock.process(self._follow(worker, script, at, poll))
+        return thread
+
+    def _follow(
+        self, worker: Worker, script: Script, at: int, poll: int
+    ) -> Generator[Any, Any, None]:
+        yield self.clock.timeout(at * 1000)
+        self.cores.wake(worker.thread, latency=0)
+        yield worker.thread.alarm
+        yield from worker.gil.take(worker.thread)
+        for kind, microseconds in script:
+            yield from self._step(worker, kind, microseconds * 1000, poll * 1000)
+        yield from worker.gil.drop(worker.thread)
+        self.cores.block(worker.thread, State.BLOCKED)
+
+    @staticmethod
+    def _step(worker: Worker, kind: str, time: int, poll: int) -> Any:
+        demand: Callable[[], int] = lambda: time  # noqa: E731
+        if kind == "python":
+            return worker.python(demand, Work.BYTECODE, lambda: poll)
+        if kind == "held":
+            return worker.held_native(demand, Work.COMPUTE)
+        if kind == "released":
+            return worker.released_native(demand, Work.COMPUTE)
+        return worker.wait(demand)
+
+    def takes(self, until: int = 60_000, gil: int = 0) -> list[tuple[int, int]]:
+        """Run and list the takings of a GIL: (instant in us, thread)."""
+        if self.clock.now < until * 1000:
+            self.clock.run(until=until * 1000)
+        return [
+            (at // 1000, thread)
+            for at, which, thread in self.timeline.gils
+            if which == gil and thread is not None
+        ]
+
+
+def test_waiting_thread_gets_gil_one_switch_interval_after_it_began_to_wait() -> None:
+    stage = Stage()
+    stage.thread([("python", 30_000)])
+    stage.thread([("python", 100)], at=1000)
+    request_at = 1000 + INTERVAL + WAKE
+    assert stage.takes()[:2] == [(0, 0), (request_at + WAKE, 1)]
+
+
+def test_free_gil_is_taken_at_once() -> None:
+    stage = Stage()
+    stage.thread([("python", 100)])
+    stage.thread([("python", 100)], at=500)
+    assert stage.takes() == [(0, 0), (500, 1)]
+
+
+def test_holder_sees_the_request_only_at_its_next_poll() -> None:
+    stage = Stage()
+    stage.thread([("python", 30_000)], poll=700)
+    stage.thread([("python", 100)])
+    assert stage.takes()[1] == (INTERVAL + WAKE + 700 + WAKE, 1)
+
+
+def test_c_call_that_keeps_the_gil_cannot_be_interrupted() -> None:
+    stage = Stage()
+    stage.thread([("held", 20_000), ("python", 9000)])
+    stage.thread([("python", 100)])
+    assert stage.takes()[1] == (20_000 + WAKE, 1)
+
+
+def test_request_goes_to_the_holder_of_the_moment_not_to_earlier_ones() -> None:
+    stage = Stage()
+    first = stage.thread([("python", 30_000)])
+    second = stage.thread([("held", 30_000)], at=100)
+    stage.thread([("python", 100)], at=6000)
+    stage.clock.run(until=14_000 * 1000)
+    assert second.drop_requested
+    assert not first.drop_requested
+
+
+def test_timer_that_spans_a_switch_makes_no_request_and_restarts() -> None:
+    stage = Stage()
+    stage.thread([("python", 2000), ("released", 30_000)])
+    stage.thread([("python", 30_000)], at=0)
+    third = stage.thread([("python", 100)], at=1000)
+    assert third.drop_requested is False
+    takes = stage.takes()
+    assert takes[1] == (2000 + WAKE, 1)
+    # The third thread's first timer ends at 6000, after the switch at 2010: no request then.
+    first_timer_ends = 1000 + INTERVAL + WAKE
+    assert takes[2] == (first_timer_ends + INTERVAL + WAKE + WAKE, 2)
+
+
+def test_waiter_that_loses_the_race_makes_no_request_and_restarts_its_interval() -> None:
+    stage = Stage()
+    released, signalled_at = 5, 4000
+    stage.thread([("python", signalled_at), ("released", released), ("python", 30_000)])
+    stage.thread([("python", 100)])
+    takes = stage.takes()
+    assert takes[1] == (signalled_at + released, 0), "the holder comes back before the waiter runs"
+    woken_at = signalled_at + WAKE
+    assert takes[2] == (woken_at + INTERVAL + WAKE + WAKE, 1)
+
+
+def test_waiter_wins_the_race_when_the_release_lasts_longer_than_its_wake_up() -> None:
+    stage = Stage()
+    stage.thread([("python", 4000), ("released", WAKE + 5), ("python", 30_000)])
+    stage.thread([("python", 100)])
+    assert stage.takes()[1] == (4000 + WAKE, 1)
+
+
+def test_newcomer_barges_in_before_the_signalled_waiter_runs() -> None:
+    stage = Stage()
+    stage.thread([("python", 4000), ("released", 30_000)])
+    stage.thread([("python", 100)], at=10)
+    stage.thread([("python", 700)], at=4000 + WAKE // 2)
+    takes = stage.takes()
+    assert takes[1] == (4000 + WAKE // 2, 2)
+    # The newcomer, done soon, signals the waiter again.
+    assert takes[2] == (4000 + WAKE // 2 + 700 + WAKE, 1)
+
+
+def test_drop_signals_one_waiter_only_the_one_that_waits_longest() -> None:
+    stage = Stage()
+    stage.thread([("python", 4000), ("released", 30_000)])
+    stage.thread([("held", 300)], at=10)
+    waiting = stage.thread([("python", 100)], at=20)
+    stage.clock.run(until=(4000 + WAKE + 100) * 1000)
+    assert stage.takes(until=0)[1] == (4000 + WAKE, 1)
+    assert list(stage.gil.waiters) == [waiting]
+    assert waiting.state is State.WAITING_GIL
+
+
+def test_dropping_thread_with_a_request_blocks_until_another_has_taken() -> None:
+    stage = Stage()
+    dropper = stage.thread([("python", 30_000)])
+    stage.thread([("held", 8000)])
+    stage.clock.run(until=(INTERVAL + WAKE + 1) * 1000)
+    assert list(stage.gil.forced) == [dropper]
+    stage.clock.run(until=(INTERVAL + 2 * WAKE + 1) * 1000)
+    assert not stage.gil.forced
+
+
+def test_forced_switch_also_delays_a_voluntary_release_with_a_request_pending() -> None:
+    stage = Stage()
+    last_poll_misses_the_request = INTERVAL + WAKE + 500
+    stage.thread(
+        [("python", last_poll_misses_the_request), ("released", 1000), ("python", 100)], poll=700
+    )
+    stage.thread([("held", 300)])
+    stage.takes()
+    released_from = next(
+        at // 1000
+        for at, thread, state, _ in stage.timeline.threads
+        if thread == 0 and state is State.RUNNING and at > 0
+    )
+    taken_at = last_poll_misses_the_request + WAKE
+    assert released_from == taken_at + WAKE, "the release began before the waiter had the GIL"
+
+
+def test_voluntary_release_without_a_request_does_not_block() -> None:
+    stage = Stage()
+    stage.thread([("held", 3000), ("released", 1000), ("python", 100)])
+    stage.thread([("held", 300)])
+    takes = stage.takes()
+    assert takes == [(0, 0), (3000 + WAKE, 1), (4000, 0)]
+
+
+def test_request_is_cleared_when_its_thread_takes_the_gil_again() -> None:
+    stage = Stage()
+    first = stage.thread([("python", 30_000)])
+    stage.thread([("python", 100)])
+    takes = stage.takes(until=20_000)
+    assert [thread for _, thread in takes] == [0, 1, 0]
+    assert first.drop_requested is False
+
+
+def test_switch_number_counts_changes_of_holder_only() -> None:
+    stage = Stage()
+    stage.thread([("python", 100), ("released", 100), ("python", 100), ("released", 100)])
+    stage.takes()
+    assert stage.gil.switch_number == 1
+
+
+def test_two_cpu_bound_threads_alternate_with_one_interval_each() -> None:
+    stage = Stage()
+    stage.thread([("python", 100_000)])
+    stage.thread([("python", 100_000)])
+    takes = stage.takes(until=60_000)
+    assert [thread for _, thread in takes] == [i % 2 for i in range(len(takes))]
+    holds = {b - a for (a, _), (b, _) in itertools.pairwise(takes[1:])}
+    # The one that dropped begins to wait when it has woken from the forced switch.
+    assert holds == {WAKE + INTERVAL + WAKE + WAKE}
+
+
+def test_own_gils_do_not_wait_for_each_other() -> None:
+    stage = Stage()
+    other = stage.new_gil(index=1)
+    stage.thread([("held", 30_000)])
+    stage.thread([("held", 30_000)], gil=other, at=100)
+    assert stage.takes(gil=0) == [(0, 0)]
+    assert stage.takes(gil=1) == [(100, 1)]
+
+
+def test_each_gil_has_its_own_switch_interval() -> None:
+    stage = Stage(cores=8)
+    quick = stage.new_gil(index=1, interval=1000)
+    for gil in (stage.gil, quick):
+        stage.thread([("python", 30_000)], gil=gil)
+        stage.thread([("python", 100)], gil=gil)
+    assert stage.takes(gil=0)[1][0] == INTERVAL + 2 * WAKE
+    assert stage.takes(gil=1)[1][0] == 1000 + 2 * WAKE
+
+
+@pytest.mark.parametrize(("since_313", "second_take"), [(True, INTERVAL + 2 * WAKE), (False, None)])
+def test_request_reaches_a_holder_in_another_interpreter_only_since_313(
+    since_313: bool, second_take: int | None
+) -> None:
+    stage = Stage(preempts_across_interpreters=since_313)
+    stage.thread([("python", 50_000)], interpreter=0)
+    stage.thread([("python", 100)], interpreter=1)
+    takes = stage.takes(until=40_000)
+    assert (takes[1][0] if len(takes) > 1 else None) == second_take
+
+
+def test_before_313_a_voluntary_release_still_hands_over_between_interpreters() -> None:
+    stage = Stage(preempts_across_interpreters=False)
+    stage.thread([("python", 20_000), ("released", 500)], interpreter=0)
+    stage.thread([("python", 100)], interpreter=1)
+    assert stage.takes()[1] == (20_000 + WAKE, 1)
+
+
+def test_contended_hand_off_costs_at_most_eight_kernel_events() -> None:
+    stage = Stage()
+    stage.thread([("python", 10_000_000)])
+    stage.thread([("python", 10_000_000)])
+    stage.clock.run(until=100_000_000)
+    events, switches = stage.clock.scheduled, stage.gil.switch_number
+    stage.clock.run(until=5_100_000_000)
+    hand_offs = stage.gil.switch_number - switches
+    assert hand_offs > 900
+    assert (stage.clock.scheduled - events) / hand_offs <= 8
+
+
+@pytest.mark.parametrize("kind", ["python", "held", "released", "wait"])
+def test_uncontended_segment_costs_at_most_three_kernel_events(kind: str) -> None:
+    stage = Stage()
+    stage.thread([(kind, 1000)] * 1000)
+    stage.clock.run(until=100_000_000)
+    events = stage.clock.scheduled
+    stage.clock.run(until=900_000_000)
+    segments = 800 if kind != "wait" else 800_000 // (1000 + WAKE)
+    assert (stage.clock.scheduled - events) / segments <= 3

@@ -1,0 +1,240 @@
+"""Limits with closed forms: each inside the simulation's own 99 % interval.
+
+Free-threaded workers on as many cores are servers without a GIL, so the queueing formulas apply
+to them; the costs of waking and switching are set to zero there.
+"""
+
+from dataclasses import replace
+from math import factorial
+
+import pytest
+
+from gilplan.model.arrivals import Arrivals, Closed, Open
+from gilplan.model.durations import Deterministic, Duration, Empirical, Exponential
+from gilplan.model.estimate import Estimate
+from gilplan.model.layout import GilMode, Layout
+from gilplan.model.machine import Machine, WakeLatency
+from gilplan.model.runtime import Runtime
+from gilplan.model.scenario import Scenario
+from gilplan.model.simulation import simulate
+from gilplan.model.statistics import Interval, mean_interval, steady_state
+from gilplan.model.workload import Segment, SegmentKind, Task, Work, Workload
+
+LEVEL = 0.99
+REPLICATIONS = 12
+
+
+def known(value: float) -> Estimate:
+    return Estimate.exact(value, "test")
+
+
+def machine(cores: int, *, wake_latency: float = 0.0) -> Machine:
+    return Machine(
+        identity="test",
+        cores=cores,
+        speeds={work: (known(1.0),) for work in Work},
+        wake_latency=WakeLatency(idle_times=(1.0,), latencies=(Empirical((wake_latency,)),)),
+        handoff_latency=Empirical((wake_latency,)),
+        signal_time=known(0.0),
+        timer_slack=known(0.0),
+        time_slice=known(0.003),
+        preemption_latency=known(0.0),
+        context_switch_time=known(0.0),
+    )
+
+
+FREE_THREADED = Runtime(
+    build="3.13.5t",
+    version=(3, 13, 5),
+    free_threaded=True,
+    release_time=known(0.0),
+    poll_time=known(0.0),
+)
+WITH_GIL = replace(FREE_THREADED, build="3.13.5", free_threaded=False)
+
+
+def program(*segments: tuple[SegmentKind, Duration]) -> Workload:
+    parts = tuple(Segment(kind=kind, duration=duration) for kind, duration in segments)
+    return Workload(name="theory", tasks=(Task(name="task", segments=parts),))
+
+
+def simulated(
+    workload: Workload,
+    *,
+    arrivals: Arrivals,
+    threads: int,
+    run_time: float,
+    cores: int | None = None,
+    runtime: Runtime = FREE_THREADED,
+    wake_latency: float = 0.0,
+    measure: str = "response_time",
+) -> Interval:
+    """Replicate and return the 99 % interval of the mean response time or the throughput."""
+    gil = GilMode.DISABLED if runtime.free_threaded else GilMode.OWN
+    scenario = Scenario(
+        workload=workload,
+        arrivals=arrivals,
+        layout=Layout(build=runtime.build, threads=threads, gil=gil),
+        runtime=runtime,
+        machine=machine(cores or threads, wake_latency=wake_latency),
+        run_time=run_time,
+        seed=20260101,
+    )
+    values = []
+    for replication in range(REPLICATIONS):
+        state = steady_state(simulate(replace(scenario, replication=replication)))
+        assert state is not None
+        values.append(state.throughput if measure == "throughput" else state.response_time["mean"])
+    return mean_interval(values, LEVEL)
+
+
+def assert_inside(expected: float, interval: Interval, *, precision: float) -> None:
+    """The closed form lies inside, and the interval is tight enough to mean something."""
+    assert interval.lower <= expected <= interval.upper
+    assert interval.precision < precision
+
+
+@pytest.mark.parametrize("load", [0.3, 0.7])
+def test_mm1(load: float) -> None:
+    service_time = 0.001
+    interval = simulated(
+        program((SegmentKind.RELEASED_NATIVE, Exponential(service_time))),
+        arrivals=Open(rate=load / service_time),
+        threads=1,
+        run_time=20.0,
+    )
+    assert_inside(service_time / (1 - load), interval, precision=0.06)
+
+
+def erlang_c(servers: int, offered: float) -> float:
+    top = offered**servers / factorial(servers) * servers / (servers - offered)
+    return top / (sum(offered**k / factorial(k) for k in range(servers)) + top)
+
+
+@pytest.mark.parametrize("servers", [2, 4])
+def test_mmc(servers: int) -> None:
+    service_time, load = 0.001, 0.75
+    offered = servers * load
+    waiting = erlang_c(servers, offered) * service_time / (servers - offered)
+    interval = simulated(
+        program((SegmentKind.RELEASED_NATIVE, Exponential(service_time))),
+        arrivals=Open(rate=offered / service_time),
+        threads=servers,
+        run_time=10.0,
+    )
+    assert_inside(waiting + service_time, interval, precision=0.06)
+
+
+def test_md1() -> None:
+    service_time, load = 0.001, 0.7
+    waiting = load * service_time / (2 * (1 - load))
+    interval = simulated(
+        program((SegmentKind.RELEASED_NATIVE, Deterministic(service_time))),
+        arrivals=Open(rate=load / service_time),
+        threads=1,
+        run_time=20.0,
+    )
+    assert_inside(waiting + service_time, interval, precision=0.06)
+
+
+def machine_repairman(clients: int, think: float, service: float) -> float:
+    """Throughput of one server and ``clients`` that think: Erlang's finite-source formula."""
+    ratio = service / think
+    weights = [factorial(clients) / factorial(clients - n) * ratio**n for n in range(clients + 1)]
+    return (1 - weights[0] / sum(weights)) / service
+
+
+def test_machine_repairman_with_think_time_outside_the_program() -> None:
+    clients, think, service = 6, 0.005, 0.001
+    interval = simulated(
+        program((SegmentKind.RELEASED_NATIVE, Exponential(service))),
+        arrivals=Closed(population=clients, think_time=Exponential(think)),
+        threads=1,
+        run_time=20.0,
+        measure="throughput",
+    )
+    assert_inside(machine_repairman(clients, think, service), interval, precision=0.02)
+
+
+def test_machine_repairman_with_the_gil_as_the_server() -> None:
+    threads, blocked, held = 5, 0.004, 0.001
+    interval = simulated(
+        program(
+            (SegmentKind.WAIT, Exponential(blocked)), (SegmentKind.HELD_NATIVE, Exponential(held))
+        ),
+        arrivals=Closed(),
+        threads=threads,
+        run_time=20.0,
+        runtime=WITH_GIL,
+        measure="throughput",
+    )
+    assert_inside(machine_repairman(threads, blocked, held), interval, precision=0.02)
+
+
+def test_cores_share_cpu_bound_free_threads_equally() -> None:
+    interval = simulated(
+        program((SegmentKind.PYTHON, Deterministic(0.001))),
+        arrivals=Closed(),
+        threads=5,
+        cores=2,
+        run_time=5.0,
+        measure="throughput",
+    )
+    assert interval.mean == pytest.approx(2000, rel=0.002)
+
+
+def test_two_cpu_bound_threads_lose_one_hand_off_per_interval() -> None:
+    """Each turn is one interval of the waiter's timer plus its wake-ups; one wake-up is idle.
+
+    The dropper wakes from the forced switch (w), its timer runs (I), it wakes (w) and asks; the
+    holder drops at once and the waiter wakes (w), during which nobody runs.
+    """
+    interval, wake = 0.005, 0.0001
+    useful_share = 1 - wake / (interval + 3 * wake)
+    measured = simulated(
+        program((SegmentKind.PYTHON, Exponential(0.0005))),
+        arrivals=Closed(),
+        threads=2,
+        run_time=20.0,
+        runtime=WITH_GIL,
+        wake_latency=wake,
+        measure="throughput",
+    )
+    assert_inside(useful_share / 0.0005, measured, precision=0.01)
+
+
+def test_gil_that_is_never_contended_costs_nothing() -> None:
+    measured = simulated(
+        program(
+            (SegmentKind.PYTHON, Exponential(0.0003)),
+            (SegmentKind.RELEASED_NATIVE, Exponential(0.0004)),
+            (SegmentKind.HELD_NATIVE, Exponential(0.0003)),
+        ),
+        arrivals=Closed(),
+        threads=1,
+        run_time=20.0,
+        runtime=WITH_GIL,
+        measure="throughput",
+    )
+    assert_inside(1 / 0.001, measured, precision=0.02)
+
+
+def test_utilisation_law_holds_for_the_gil_and_the_cores() -> None:
+    held, free, cores = 0.0005, 0.001, 4
+    scenario = Scenario(
+        workload=program(
+            (SegmentKind.PYTHON, Deterministic(held)),
+            (SegmentKind.RELEASED_NATIVE, Deterministic(free)),
+        ),
+        arrivals=Open(rate=1000),
+        layout=Layout(build="3.13.5", threads=8, gil=GilMode.OWN),
+        runtime=WITH_GIL,
+        machine=machine(cores),
+        run_time=20.0,
+        seed=5,
+    )
+    state = steady_state(simulate(scenario))
+    assert state is not None
+    assert state.gil_utilisation[0] == pytest.approx(state.throughput * held, rel=0.005)
+    busy = sum(state.core_utilisation)
+    assert busy == pytest.approx(state.throughput * (held + free), rel=0.005)
