@@ -1,0 +1,157 @@
+"""What a program will do under layouts that nobody has run yet."""
+
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from functools import partial
+from multiprocessing import get_context
+
+from gilplan.calibration.profile import Profile
+from gilplan.model.arrivals import Arrivals, Closed
+from gilplan.model.checks import require_count, require_positive
+from gilplan.model.durations import Duration
+from gilplan.model.errors import MissingBuild
+from gilplan.model.layout import Layout
+from gilplan.model.prediction import Prediction
+from gilplan.model.runtime import Runtime
+from gilplan.model.scenario import Scenario
+from gilplan.model.workload import Segment, SegmentKind, Workload
+from gilplan.planner.forecast import forecast, scenario_for
+from gilplan.planner.layout_option import parse_layout
+
+
+def predict(
+    workload: Workload,
+    layouts: Sequence[Layout | str],
+    profile: Profile,
+    *,
+    arrivals: Arrivals | None = None,
+    seed: int = 0,
+    precision: float = 0.01,
+    max_replications: int = 20,
+    workers: int = 1,
+    on_done: Callable[[Prediction], None] = lambda prediction: None,
+) -> tuple[Prediction, ...]:
+    """Predict each layout, in order, on the machine and the builds of ``profile``.
+
+    A layout may be a text such as ``"3.13:threads=4"``. The arrivals are a closed loop with one
+    client per worker unless given. ``workers`` processes share the layouts; the answer does not
+    depend on how many. ``on_done`` is called with each prediction in turn.
+
+    Raises `MissingBuild`, `UnsupportedLayout` or `InvalidValue` before anything is simulated.
+    """
+    scenarios = scenarios_for(workload, layouts, profile, arrivals=arrivals, seed=seed)
+    require_positive("precision", precision)
+    require_count("max_replications", max_replications)
+    answer = partial(forecast, precision=precision, max_replications=max_replications)
+    warnings = _warnings(workload, profile)
+    predictions = []
+    for prediction in _mapped(answer, scenarios, workers):
+        predictions.append(replace(prediction, warnings=(*warnings, *prediction.warnings)))
+        on_done(predictions[-1])
+    return tuple(predictions)
+
+
+def scenarios_for(
+    workload: Workload,
+    layouts: Sequence[Layout | str],
+    profile: Profile,
+    *,
+    arrivals: Arrivals | None = None,
+    seed: int = 0,
+) -> list[Scenario]:
+    """Return the scenario of each layout, the demands scaled to its build."""
+    scenarios = []
+    for given in layouts:
+        layout = parse_layout(given).resolve(profile) if isinstance(given, str) else given
+        runtime = profile.runtime(layout.build)
+        scenario = scenario_for(
+            on_build(workload, runtime, profile),
+            layout,
+            runtime=runtime,
+            machine=profile.machine,
+            arrivals=arrivals or Closed(),
+            seed=seed,
+        )
+        scenarios.append(scenario)
+    return scenarios
+
+
+def on_build(workload: Workload, target: Runtime, profile: Profile) -> Workload:
+    """Return the workload as it would run, single-threaded, on another build.
+
+    Processor time is scaled by the calibrated single-thread speeds of the kind of work; waits
+    stay. Unchanged where the workload does not say its build, or the profile does not know it.
+    """
+    source = _source(workload, profile)
+    if source is None or source.build == target.build:
+        return workload
+    tasks = tuple(
+        replace(
+            task,
+            segments=tuple(_scaled(segment, source, target) for segment in task.segments),
+        )
+        for task in workload.tasks
+    )
+    return replace(workload, tasks=tasks, build=target.build)
+
+
+def _source(workload: Workload, profile: Profile) -> Runtime | None:
+    if not workload.build:
+        return None
+    try:
+        return profile.runtime(workload.build)
+    except MissingBuild:
+        return None
+
+
+def _scaled(segment: Segment, source: Runtime, target: Runtime) -> Segment:
+    if segment.kind is SegmentKind.CRITICAL:
+        inner = tuple(_scaled(part, source, target) for part in segment.inner)
+        return replace(segment, inner=inner)
+    work = segment.limited_by
+    known = work in source.speeds and work in target.speeds
+    if segment.kind is SegmentKind.WAIT or not known:
+        return segment
+    factor = source.speeds[work].value / target.speeds[work].value
+
+    def scaled(duration: Duration | None) -> Duration | None:
+        return None if duration is None else duration.scaled(factor)
+
+    return replace(
+        segment,
+        duration=scaled(segment.duration),
+        uninterruptible=scaled(segment.uninterruptible),
+    )
+
+
+def _warnings(workload: Workload, profile: Profile) -> tuple[str, ...]:
+    if _source(workload, profile) is not None:
+        return ()
+    if not workload.build:
+        return (
+            "the workload does not name the build that it was measured on (build = ...): its "
+            "durations are taken as they are on every build",
+        )
+    return (
+        f"build {workload.build!r}, which the workload was measured on, is not in the profile: "
+        "its durations are taken as they are on every build",
+    )
+
+
+def _mapped(
+    answer: Callable[[Scenario], Prediction], scenarios: Sequence[Scenario], workers: int
+) -> Iterator[Prediction]:
+    workers = min(workers, len(scenarios))
+    if workers <= 1:
+        yield from map(answer, scenarios)
+        return
+    # Ctrl-C reaches the whole process group: the workers die of it silently, this process tells.
+    pool = ProcessPoolExecutor(
+        workers, get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_DFL)
+    )
+    try:
+        yield from pool.map(answer, scenarios)
+    finally:
+        pool.shutdown(cancel_futures=True)

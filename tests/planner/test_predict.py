@@ -1,0 +1,108 @@
+"""Predicting layouts: order, builds, determinism, warnings."""
+
+from dataclasses import replace
+
+import pytest
+
+from gilplan.calibration.profile import Profile
+from gilplan.model.arrivals import Open
+from gilplan.model.durations import Deterministic
+from gilplan.model.errors import InvalidValue, MissingBuild, UnsupportedLayout
+from gilplan.model.estimate import Estimate
+from gilplan.model.prediction import Prediction
+from gilplan.model.workload import Segment, SegmentKind, Task, Work, Workload
+from gilplan.planner.predict import on_build, predict
+
+PARSE = Segment(
+    kind=SegmentKind.PYTHON,
+    duration=Deterministic(1e-3),
+    uninterruptible=Deterministic(1e-6),
+)
+SCALE = Segment(kind=SegmentKind.RELEASED_NATIVE, duration=Deterministic(2e-3))
+FETCH = Segment(kind=SegmentKind.WAIT, duration=Deterministic(4e-3))
+LOCKED = Segment(kind=SegmentKind.CRITICAL, lock="cache", inner=(PARSE,))
+
+
+def program(*segments: Segment, build: str = "") -> Workload:
+    return Workload(name="w", tasks=(Task(name="t", segments=segments),), build=build)
+
+
+def test_predictions_come_in_the_order_of_the_layouts(profile: Profile) -> None:
+    layouts = ["3.13:threads=2", "3.13:interpreters=2", "3.11"]
+    predictions = predict(program(PARSE), layouts, profile, max_replications=4)
+    assert [str(prediction.layout) for prediction in predictions] == [
+        "3.13.0:threads=2",
+        "3.13.0:interpreters=2,gil=own",
+        "3.11.7:threads=1",
+    ]
+
+
+def test_bytecode_gains_from_a_second_gil_and_not_from_a_second_thread(profile: Profile) -> None:
+    one, threads, interpreters = predict(
+        program(PARSE), ["3.13", "3.13:threads=2", "3.13:interpreters=2"], profile
+    )
+    assert threads.throughput.mean < 1.05 * one.throughput.mean
+    assert interpreters.throughput.mean > 1.8 * one.throughput.mean
+
+
+def test_the_answer_depends_on_the_seed_and_not_on_the_workers(profile: Profile) -> None:
+    def answers(seed: int, workers: int) -> tuple[Prediction, ...]:
+        return predict(
+            program(PARSE, FETCH),
+            ["3.13:threads=2", "3.13t:threads=2"],
+            profile,
+            arrivals=Open(rate=100),
+            seed=seed,
+            workers=workers,
+            max_replications=4,
+        )
+
+    assert answers(0, 1) == answers(0, 2)
+    assert answers(0, 1) != answers(1, 1)
+
+
+def test_each_prediction_is_told_as_soon_as_it_is_there(profile: Profile) -> None:
+    told: list[Prediction] = []
+    done = predict(
+        program(PARSE), ["3.13", "3.12"], profile, max_replications=4, on_done=told.append
+    )
+    assert tuple(told) == done
+
+
+def test_demands_are_scaled_to_the_build_by_kind_of_work(profile: Profile) -> None:
+    exact = Estimate.exact
+    source, target = profile.runtime("3.13"), profile.runtime("3.13t")
+    source = replace(source, speeds={work: exact(1.0, "t") for work in Work})
+    target = replace(target, speeds={Work.BYTECODE: exact(0.5, "t"), Work.COMPUTE: exact(0.8, "t")})
+    known = replace(profile, runtimes=(source, target))
+    scaled = on_build(program(LOCKED, SCALE, FETCH, build="3.13.0"), target, known)
+    critical, scale, fetch = scaled.tasks[0].segments
+    assert critical.inner[0].duration == Deterministic(2e-3)
+    assert critical.inner[0].uninterruptible == Deterministic(2e-6)
+    assert scale.duration == Deterministic(2.5e-3)
+    assert fetch == FETCH
+    assert scaled.build == "3.13.5t"
+
+
+def test_a_workload_of_unknown_build_is_left_as_it_is_and_told_of(profile: Profile) -> None:
+    for build, part in (("", "does not name the build"), ("3.9.1", "'3.9.1', which")):
+        workload = program(PARSE, build=build)
+        assert on_build(workload, profile.runtime("3.13t"), profile) is workload
+        (prediction,) = predict(workload, ["3.13"], profile, max_replications=4)
+        assert part in prediction.warnings[0]
+    (prediction,) = predict(program(PARSE, build="3.13"), ["3.13"], profile, max_replications=4)
+    assert prediction.warnings == ()
+
+
+def test_nothing_is_simulated_when_a_layout_cannot_be(profile: Profile) -> None:
+    told: list[Prediction] = []
+    for bad, error in (
+        ("3.11:interpreters=2,gil=own", UnsupportedLayout),
+        ("3.15", MissingBuild),
+        ("3.13:threads=0", InvalidValue),
+    ):
+        with pytest.raises(error):
+            predict(program(PARSE), ["3.13", bad], profile, on_done=told.append)
+    with pytest.raises(InvalidValue, match="precision"):
+        predict(program(PARSE), ["3.13"], profile, precision=float("nan"), on_done=told.append)
+    assert told == []
