@@ -16,12 +16,13 @@ import importlib
 import json
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import threading
 import time
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -161,9 +162,21 @@ def failure(scratch: str, pid: int) -> str:
         if name.endswith(".failure"):
             with open(os.path.join(scratch, name), encoding="utf-8") as file:
                 return file.read()
-    _pid, status = os.waitpid(pid, 0)
-    code = os.waitstatus_to_exitcode(status)
-    return f"a worker process ended with status {code} before the start"
+    try:
+        _pid, status = os.waitpid(pid, 0)
+        return f"a worker process ended with status {os.waitstatus_to_exitcode(status)}"
+    except ChildProcessError:
+        return "a worker process crashed during the run"
+
+
+def end(pids: Iterable[int]) -> None:
+    """Kill the processes that are left, so that none outlives the folder it writes to."""
+    for pid in pids:
+        try:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+        except (ProcessLookupError, ChildProcessError):
+            pass
 
 
 def completions(scratch: str, workers: int) -> list[list[int]]:
@@ -216,16 +229,20 @@ def measure(options: argparse.Namespace, scratch: str) -> dict[str, Any]:
     per_process = options.interpreters * options.threads
     workers = options.processes * per_process
     children = [start_process(settings, options, number) for number in range(options.processes)]
-    for pid, ready in children:
-        if not await_ready(ready, per_process):
-            raise Refused(failure(scratch, pid))
-    stolen = steal_time()
-    start = time.perf_counter_ns() + LEAD_NS
-    os.write(go, start.to_bytes(8, "little") * workers)
-    for pid, _ready in children:
-        _pid, status = os.waitpid(pid, 0)
-        if status:
-            raise Refused(failure(scratch, pid) if os.WIFEXITED(status) else "a worker crashed")
+    try:
+        for pid, ready in children:
+            if not await_ready(ready, per_process):
+                raise Refused(failure(scratch, pid))
+        stolen = steal_time()
+        start = time.perf_counter_ns() + LEAD_NS
+        os.write(go, start.to_bytes(8, "little") * workers)
+        for pid, _ready in children:
+            _pid, status = os.waitpid(pid, 0)
+            if status:
+                raise Refused(failure(scratch, pid))
+    except Refused:
+        end(pid for pid, _ready in children)
+        raise
     return {
         "completions": completions(scratch, workers),
         "window": [options.warmup, options.warmup + options.time],

@@ -6,8 +6,9 @@ Tasks with a clock reading between steps alternate with tasks without, so that w
 cost is known: a step's time has the cost of reading the clock taken off, measured in the same
 process, and ``whole`` is what the untouched task takes.
 
-Output: ``{"steps": [{"name", "kind", "work", "times": [seconds, ...]}, ...], "whole":
-[seconds, ...], "stamp_time": seconds, "result": text of the task's result}``, or ``{"error"}``.
+Output: ``{"steps": [{"name", "kind", "work", "releases", "times": [seconds, ...]}, ...],
+"whole": [seconds, ...], "stamp_time": seconds, "result": text of the task's result}``, or
+``{"error": "one line"}`` with exit status 1.
 """
 
 import argparse
@@ -20,6 +21,7 @@ import time
 from typing import Any
 
 WORKER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "worker.py")
+CALL = 3
 
 
 def execute(path: str) -> dict[str, Any]:
@@ -68,7 +70,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Alternate stamped and whole tasks until the time is over."""
     program = execute(WORKER)["load"](options.program)
     steps = program["STEPS"]
-    calls = tuple(call for _name, _kind, _work, call in steps)
+    calls = tuple(step[CALL] for step in steps)
     state = program["setup"]()
     stamps = [0] * (len(steps) + 1)
     cost = stamp_cost()
@@ -86,12 +88,13 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     return {
         "steps": [
             {
-                "name": name,
-                "kind": kind,
-                "work": work,
+                "name": step[0],
+                "kind": step[1],
+                "work": step[2],
+                "releases": step[4] if len(step) > 4 else 1,
                 "times": [max(row[n + 1] - row[n] - cost, 0.0) / 1e9 for row in rows],
             }
-            for n, (name, kind, work, _call) in enumerate(steps)
+            for n, step in enumerate(steps)
         ],
         "whole": [max(whole - cost, 0.0) / 1e9 for whole in wholes],
         "stamp_time": cost / 1e9,

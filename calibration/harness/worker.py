@@ -13,8 +13,8 @@ import traceback
 from array import array
 from typing import Any
 
-#: The parts of a step: name, kind, work, and the callable.
-NAME, KIND, WORK, CALL = range(4)
+#: Where the callable is in a step (name, kind, work, callable[, releases]).
+CALL = 3
 
 
 def load(path: str) -> dict[str, Any]:
@@ -70,7 +70,8 @@ class Crew:
         try:
             program = load(self.settings["program"])
             state = program["setup"]()
-            if self.settings["gil"] == "disabled" and sys._is_gil_enabled():
+            gil_enabled = getattr(sys, "_is_gil_enabled", lambda: True)
+            if self.settings["gil"] == "disabled" and gil_enabled():
                 raise RuntimeError("an extension module of the program switched the GIL back on")
             calls = tuple(step[CALL] for step in program["STEPS"])
             for call in calls:
@@ -95,8 +96,11 @@ class Crew:
         """Leave one line about the failure and end the whole process at once."""
         line = " ".join("".join(traceback.format_exception_only(type(error), error)).split())
         line = line.removeprefix("Refused: ")
-        with open(self.path(worker, "failure"), "w", encoding="utf-8") as file:
+        # Renamed when complete: another worker's failure may have the files read at any moment.
+        unfinished = self.path(worker, "unfinished")
+        with open(unfinished, "w", encoding="utf-8") as file:
             file.write(line)
+        os.replace(unfinished, self.path(worker, "failure"))
         os._exit(1)
 
     def path(self, worker: int, what: str) -> str:

@@ -1,0 +1,115 @@
+"""From timed steps to a workload: what a program demands when nothing is in its way."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gilplan.model.durations import Deterministic, Empirical
+from gilplan.model.errors import InvalidValue
+from gilplan.model.workload import Segment, SegmentKind, Task, Work, Workload
+
+#: Samples kept per step: enough for a p99, few enough to pickle and hash quickly.
+KEPT_SAMPLES = 200
+#: Length of the stretches around a step's side releases (calls that only read a field): small
+#: beside a release of the GIL, which is what such a stretch costs and which the runtime accounts
+#: for.
+SIDE_STRETCH = 1e-7
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepTimes:
+    """One step of a task: its kind and its times in a single thread, in order of measurement.
+
+    ``releases`` counts how often a step that gives up the GIL does so.
+    """
+
+    name: str
+    kind: SegmentKind
+    work: Work | None
+    times: tuple[float, ...]
+    releases: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepSamples:
+    """All steps of a program's task, timed in turn with untouched tasks (``whole``)."""
+
+    program: str
+    steps: tuple[StepTimes, ...]
+    whole: tuple[float, ...]
+
+    def joined(self, later: "StepSamples") -> "StepSamples":
+        """Return these samples with those of a later measurement of the same program."""
+        if [step.name for step in self.steps] != [step.name for step in later.steps]:
+            raise InvalidValue("steps", f"those of {self.program}", later.program)
+        return StepSamples(
+            program=self.program,
+            steps=tuple(
+                StepTimes(
+                    name=step.name,
+                    kind=step.kind,
+                    work=step.work,
+                    times=step.times + other.times,
+                    releases=step.releases,
+                )
+                for step, other in zip(self.steps, later.steps, strict=True)
+            ),
+            whole=self.whole + later.whole,
+        )
+
+    @property
+    def stamp_ratio(self) -> float:
+        """The time of an untouched task over that of its neighbour with clock readings.
+
+        The median of neighbours, so that a disturbance of the machine drops out. Tasks that
+        block say nothing about it: their wake-ups vary more than the readings cost.
+        """
+        if any(step.kind is SegmentKind.WAIT for step in self.steps):
+            return 1.0
+        stamped = np.sum([step.times for step in self.steps], axis=0)
+        return float(np.median(np.asarray(self.whole) / stamped))
+
+
+def workload_from_steps(program_name: str, samples: StepSamples, build_name: str) -> Workload:
+    """Return a workload of one task whose segments are the steps, with their measured times."""
+    ratio = samples.stamp_ratio
+    segments: list[Segment] = []
+    for step in samples.steps:
+        segments.extend(_segments(step, ratio))
+    return Workload(
+        name=program_name,
+        tasks=(Task(name=program_name, segments=tuple(segments)),),
+        build=build_name,
+        source="steps timed one by one in a single thread",
+    )
+
+
+def thinned(times: Sequence[float], count: int = KEPT_SAMPLES) -> tuple[float, ...]:
+    """Return at most ``count`` times with the same distribution and exactly the same mean.
+
+    Each kept time is the mean of one of ``count`` equally long runs of the sorted times; runs
+    differ in length by one, which the last factor makes up for.
+    """
+    ordered: NDArray[np.float64] = np.sort(np.asarray(times, dtype=np.float64))
+    if len(ordered) <= count:
+        return tuple(ordered.tolist())
+    kept = np.array([run.mean() for run in np.array_split(ordered, count)])
+    if kept.mean() > 0:
+        kept *= ordered.mean() / kept.mean()
+    return tuple(kept.tolist())
+
+
+def _segments(step: StepTimes, ratio: float) -> list[Segment]:
+    """Return the segments of a step: one, or one amid short ones for its side releases."""
+    duration = Empirical(thinned(step.times)).scaled(ratio)
+    main = Segment(kind=step.kind, name=step.name, duration=duration, work=step.work)
+    if step.releases == 1:
+        return [main]
+    short = Deterministic(SIDE_STRETCH)
+    side = Segment(kind=step.kind, name=f"{step.name} (side)", duration=short, work=step.work)
+    between = Segment(kind=SegmentKind.PYTHON, name=f"{step.name} (between)", duration=short)
+    before = step.releases // 2
+    after = step.releases - 1 - before
+    return [side, between] * before + [main] + [between, side] * after
