@@ -1,0 +1,138 @@
+"""What a validation found: a row per cell, the errors in summary, as frame, CSV and JSON."""
+
+import json
+import math
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gilplan.calibration.atomic_file import write_text
+from gilplan.calibration.study import Cell
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+METHODS = ("error", "error_amdahl", "error_processor_sharing", "error_one_interval")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One cell: predicted, measured, and the errors, relative to the measured value.
+
+    Throughputs in tasks per second, response times in seconds. ``repeatability`` is half the
+    rounds' range relative to their median (None with one round).
+    """
+
+    program: str
+    build: str
+    mode: str
+    layout: str
+    workers: int
+    switch_interval: float
+    predicted: float
+    predicted_lower: float
+    predicted_upper: float
+    measured: float
+    repeatability: float | None
+    error: float
+    error_amdahl: float
+    error_processor_sharing: float
+    error_one_interval: float
+    measured_p50: float | None
+    measured_p95: float | None
+    measured_p99: float | None
+    predicted_p50: float | None
+    predicted_p95: float | None
+    predicted_p99: float | None
+    steal_time: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorSummary:
+    """Absolute relative errors of one method over all rows; ``coverage`` where it has intervals."""
+
+    method: str
+    cells: int
+    median: float
+    percentile_90: float
+    worst: float
+    median_net: float
+    coverage: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Skipped:
+    """A cell without a row, and why."""
+
+    cell: Cell
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Validation:
+    """What a study found. ``interrupted``: it was stopped before all rounds were done."""
+
+    rows: tuple[Row, ...]
+    skipped: tuple[Skipped, ...]
+    seed: int
+    interrupted: bool = False
+
+    def frame(self) -> "pd.DataFrame":
+        """Return the rows as a frame, one column per field of `Row`."""
+        import pandas as pd
+
+        return pd.DataFrame(
+            [asdict(row) for row in self.rows], columns=[each.name for each in fields(Row)]
+        )
+
+    def summaries(self) -> tuple[ErrorSummary, ...]:
+        """Summarise the errors of the prediction and of each cheap rule; none without rows."""
+        if not self.rows:
+            return ()
+        covered = [row.predicted_lower <= row.measured <= row.predicted_upper for row in self.rows]
+        return tuple(
+            _summary(method, self.rows, float(np.mean(covered)) if method == "error" else None)
+            for method in METHODS
+        )
+
+    def save(self, csv: Path | None = None, json_file: Path | None = None) -> None:
+        """Write the rows as CSV, and rows, summaries and skipped cells as JSON."""
+        if csv is not None:
+            write_text(csv, self.frame().to_csv(index=False))
+        if json_file is not None:
+            write_text(json_file, json.dumps(self.to_json(), indent=1, allow_nan=False))
+
+    def to_json(self) -> dict[str, object]:
+        """Return the validation in plain lists, dicts, numbers and texts."""
+        return {
+            "seed": self.seed,
+            "interrupted": self.interrupted,
+            "summaries": [asdict(each) for each in self.summaries()],
+            "rows": [_finite(asdict(row)) for row in self.rows],
+            "skipped": [{"cell": str(each.cell), "reason": each.reason} for each in self.skipped],
+        }
+
+
+def _summary(method: str, rows: tuple[Row, ...], coverage: float | None) -> ErrorSummary:
+    """Summarise a method's errors; net ones have the measurement's repeatability taken off."""
+    errors = np.abs([getattr(row, method) for row in rows])
+    noise = np.array([row.repeatability or 0.0 for row in rows])
+    return ErrorSummary(
+        method=method,
+        cells=len(rows),
+        median=float(np.median(errors)),
+        percentile_90=float(np.percentile(errors, 90)),
+        worst=float(errors.max()),
+        median_net=float(np.median(np.maximum(errors - noise, 0.0))),
+        coverage=coverage,
+    )
+
+
+def _finite(record: dict[str, Any]) -> dict[str, Any]:
+    """Return the record with None for an unbounded end of an interval, which JSON lacks."""
+    return {
+        key: None if isinstance(value, float) and not math.isfinite(value) else value
+        for key, value in record.items()
+    }

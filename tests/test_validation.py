@@ -1,0 +1,213 @@
+"""The study is balanced; measuring survives failures and Ctrl-C; rows and errors add up."""
+
+import json
+import os
+from collections import Counter
+
+import pytest
+
+from gilplan.calibration.builds import Build, find_builds
+from gilplan.calibration.realrun import RealRun, shipped_programs
+from gilplan.calibration.steps import StepSamples, StepTimes
+from gilplan.calibration.study import SWITCH_INTERVALS, Cell, Study, balanced_cells
+from gilplan.calibration.validation import Measurements, compare, measure, validate
+from gilplan.calibration.validation_result import METHODS, Row
+from gilplan.model.bounds import processor_sharing
+from gilplan.model.layout import GilMode, Layout
+from gilplan.model.prediction import Prediction
+from gilplan.model.statistics import Interval
+from gilplan.model.workload import SegmentKind, Work, Workload
+
+PROGRAMS = shipped_programs()
+BUILDS = [
+    Build(path="a", version=(3, 11, 7), shared_gil_module="m"),
+    Build(path="b", version=(3, 13, 0), shared_gil_module="m", own_gil_module="m"),
+    Build(path="c", version=(3, 13, 5), free_threaded=True),
+]
+MODES = {mode for build in BUILDS for mode in build.answers}
+
+
+def flat(mean: float) -> Interval:
+    return Interval(mean=mean, lower=0.9 * mean, upper=1.1 * mean)
+
+
+def rule_of_thumb(workload: Workload, layout: Layout) -> Prediction:
+    """A closed form in the simulation's place: ideal sharing of cores and GIL."""
+    throughput = processor_sharing(workload, layout, 2)
+    return Prediction(
+        layout=layout,
+        throughput=flat(throughput),
+        response_time={"p50": flat(layout.workers / throughput)},
+        gil_utilisation=flat(1.0),
+        core_utilisation=flat(1.0),
+        breakdown={},
+        replications=1,
+        seed=0,
+    )
+
+
+def interrupted_prediction(workload: Workload, layout: Layout) -> Prediction:
+    raise KeyboardInterrupt
+
+
+def test_study_covers_every_program_build_mode_interval_and_worker_count():
+    for study in (Study.quick(BUILDS, PROGRAMS, seed=1), Study.full(BUILDS, PROGRAMS, seed=1)):
+        layouts = [cell.layout for cell in study.cells]
+        assert {cell.program for cell in study.cells} == set(PROGRAMS)
+        assert {cell.mode for cell in study.cells} == MODES
+        assert {layout.build for layout in layouts} == {build.name for build in BUILDS}
+        assert {layout.switch_interval for layout in layouts} == set(SWITCH_INTERVALS)
+        assert {layout.workers for layout in layouts} == {1, 2, 4, 8}
+
+
+def test_full_study_has_at_least_200_distinct_cells():
+    cells = Study.full(BUILDS, PROGRAMS, seed=1).cells
+    assert len(set(cells)) == len(cells) >= 200
+
+
+def test_full_study_uses_all_programs_about_equally_often():
+    counts = Counter(cell.program for cell in Study.full(BUILDS, PROGRAMS, seed=1).cells)
+    assert max(counts.values()) <= 1.5 * min(counts.values())
+
+
+def test_same_seed_same_cells_other_seed_others():
+    one, same, other = (balanced_cells(BUILDS, PROGRAMS, count=40, seed=seed) for seed in (3, 3, 4))
+    assert one == same
+    assert one != other
+
+
+def test_study_of_few_candidates_takes_them_all():
+    cells = balanced_cells(BUILDS[2:], ["nbody"], count=500, seed=1)
+    assert len(cells) == 4 + 6
+
+
+def test_layouts_in_a_study_match_their_mode():
+    for cell in balanced_cells(BUILDS, PROGRAMS, count=100, seed=2):
+        assert cell.layout.mode in (cell.mode, "mixed") or cell.layout.workers == 1
+        assert (cell.layout.gil is GilMode.DISABLED) == cell.layout.build.endswith("t")
+
+
+CELL = Cell(
+    program="p",
+    mode="threads",
+    layout=Layout(build="3.13.0", threads=2, gil=GilMode.OWN, switch_interval=0.001),
+)
+STUDY = Study(cells=(CELL,), repeats=3, warmup=0.0, time=1.0, step_time=0.1, seed=5)
+
+
+def measured_at(*rates: int) -> Measurements:
+    """A held step of 10 ms, and one run of two workers per rate, in tasks per second."""
+    times = (0.010, 0.010)
+    step = StepTimes(name="s", kind=SegmentKind.PYTHON, work=Work.BYTECODE, times=times)
+    measurements = Measurements()
+    measurements.add_steps("3.13.0", StepSamples(program="p", steps=(step,), whole=times))
+    measurements.runs[CELL] = [
+        RealRun(
+            layout=CELL.layout,
+            completed_at=(tuple((n + 1) / rate for n in range(2 * rate)), ()),
+            window=(0.0, 1.0),
+        )
+        for rate in rates
+    ]
+    return measurements
+
+
+def test_row_compares_prediction_with_the_median_of_the_rounds():
+    row = compare(STUDY, measured_at(80, 90, 50), rule_of_thumb, cores=2).rows[0]
+    assert row.measured == pytest.approx(80)
+    assert row.predicted == pytest.approx(100)
+    assert row.error == pytest.approx(0.25)
+    assert row.repeatability == pytest.approx(20 / 80)
+    assert row.error_processor_sharing == pytest.approx(0.25)
+    assert row.predicted_p50 == pytest.approx(0.020)
+    assert row.predicted_p99 is None
+    assert row.measured_p50 == pytest.approx(1 / 80, rel=0.15)
+
+
+def test_repeatability_of_a_single_round_is_not_known():
+    assert compare(STUDY, measured_at(80), rule_of_thumb, cores=2).rows[0].repeatability is None
+
+
+def test_summary_tells_errors_coverage_and_what_is_left_beyond_the_noise():
+    summaries = compare(STUDY, measured_at(80, 90, 50), rule_of_thumb, cores=2).summaries()
+    assert [each.method for each in summaries] == list(METHODS)
+    own = summaries[0]
+    assert (own.cells, own.median, own.worst) == (1, pytest.approx(0.25), pytest.approx(0.25))
+    assert own.median_net == pytest.approx(0.0)
+    assert own.coverage == 0.0
+    covered = compare(STUDY, measured_at(100), rule_of_thumb, cores=2).summaries()[0]
+    assert covered.coverage == 1.0
+
+
+def test_failed_cell_has_a_reason_instead_of_a_row():
+    measurements = measured_at(80)
+    measurements.failures[CELL] = "it crashed"
+    validation = compare(STUDY, measurements, rule_of_thumb, cores=2)
+    assert validation.rows == ()
+    assert [(each.cell, each.reason) for each in validation.skipped] == [(CELL, "it crashed")]
+    assert validation.summaries() == ()
+
+
+def test_interrupt_while_predicting_is_reported():
+    validation = compare(STUDY, measured_at(80), interrupted_prediction, cores=2)
+    assert validation.interrupted
+    assert validation.rows == ()
+
+
+def test_saved_files_hold_the_rows(tmp_path):
+    import pandas as pd
+
+    validation = compare(STUDY, measured_at(80, 90, 50), rule_of_thumb, cores=2)
+    validation.save(tmp_path / "v.csv", tmp_path / "v.json")
+    assert list(pd.read_csv(tmp_path / "v.csv").columns) == list(Row.__dataclass_fields__)
+    saved = json.loads((tmp_path / "v.json").read_text())
+    assert saved["rows"][0]["measured"] == pytest.approx(80)
+    assert saved["seed"] == STUDY.seed
+    assert sorted(os.listdir(tmp_path)) == ["v.csv", "v.json"]
+
+
+def test_measuring_goes_on_after_a_build_that_does_not_start():
+    build = Build(path="/nowhere/python", version=(3, 13, 0))
+    measurements = measure(STUDY, [build], {"p": PROGRAMS["nbody"]})
+    assert "does not start" in measurements.failures[CELL]
+    assert not measurements.interrupted
+
+
+@pytest.mark.interpreters
+def test_interrupt_while_measuring_leaves_the_rows_measured_so_far():
+    build = find_builds()[0][0]
+    study = Study(
+        cells=balanced_cells([build], ["nbody", "json_transform"], count=4, seed=1),
+        repeats=2,
+        warmup=0.0,
+        time=0.05,
+        step_time=0.02,
+        seed=1,
+    )
+
+    def interrupt(_text: str, done: int, _total: int) -> None:
+        if done and not reached:
+            reached.append(done)
+            raise KeyboardInterrupt
+
+    reached: list[int] = []
+    validation = validate(study, [build], PROGRAMS, rule_of_thumb, cores=2, progress=interrupt)
+    assert validation.interrupted
+    assert len(validation.rows) == reached[0] < len(study.cells)
+
+
+@pytest.mark.interpreters
+def test_validation_on_a_real_build_gives_a_row_per_cell():
+    build = find_builds()[0][0]
+    study = Study(
+        cells=balanced_cells([build], ["nbody", "json_transform"], count=3, seed=1),
+        repeats=2,
+        warmup=0.0,
+        time=0.05,
+        step_time=0.02,
+        seed=1,
+    )
+    validation = validate(study, [build], PROGRAMS, rule_of_thumb, cores=2)
+    assert len(validation.rows) + len(validation.skipped) == 3
+    assert all(row.measured > 0 for row in validation.rows)
+    assert list(validation.frame()["build"].unique()) == [build.name]
