@@ -127,7 +127,7 @@ def balanced_cells(
     chosen: dict[Cell, None] = {}
     while len(chosen) < count:
         before = len(chosen)
-        for (build_name, mode), layouts in pools.items():
+        for (_build, mode), layouts in pools.items():
             cells = [
                 cell
                 for layout in layouts
@@ -137,25 +137,33 @@ def balanced_cells(
             if not cells or len(chosen) == count:
                 continue
             ties = rng.random(len(cells))
-            scores = [sum(seen[value] for value in _factors(cell, build_name)) for cell in cells]
+            scores = [
+                sum(weight * seen[value] for value, weight in _factors(cell).items())
+                for cell in cells
+            ]
             cell = cells[min(range(len(cells)), key=lambda n: (scores[n], ties[n]))]
             chosen[cell] = None
-            seen.update(_factors(cell, build_name))
+            seen.update(_factors(cell).keys())
         if len(chosen) == before:
             break
     return tuple(chosen)
 
 
-def _factors(cell: Cell, build: str) -> tuple[object, ...]:
-    """What should appear equally often: alone, and the interval and workers within a mode."""
+def _factors(cell: Cell) -> dict[object, float]:
+    """Return what should appear equally often, with its weight.
+
+    Balance within a mode weighs more than over all: a mode that few builds have must show its
+    range of workers too.
+    """
     layout = cell.layout
-    return (
-        ("program", cell.program),
-        ("program", cell.program, build),
-        ("program", cell.program, cell.mode),
-        ("interval", layout.switch_interval),
-        ("interval", layout.switch_interval, cell.mode),
-        ("workers", layout.workers),
-        ("workers", layout.workers, cell.mode),
-        ("shape", layout.processes, layout.interpreters, layout.threads, cell.mode),
-    )
+    shape = (layout.processes, layout.interpreters, layout.threads)
+    return {
+        ("program", cell.program): 1.0,
+        ("program", cell.program, layout.build): 1.0,
+        ("program", cell.program, cell.mode): 1.0,
+        ("interval", layout.switch_interval): 0.2,
+        ("interval", layout.switch_interval, cell.mode): 1.0,
+        ("workers", layout.workers): 0.2,
+        ("workers", layout.workers, cell.mode): 2.0,
+        ("shape", shape, cell.mode): 1.0,
+    }
