@@ -7,7 +7,7 @@ from pathlib import Path
 from gilplan.model.errors import GilplanError
 
 
-def write_atomic(path: Path, text: str) -> None:
+def write_text(path: Path, text: str) -> None:
     """Replace the file at ``path`` by one that holds ``text``, in one step.
 
     The text goes to a temporary file in the same folder (made where it is missing) and to the

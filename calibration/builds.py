@@ -132,8 +132,27 @@ def find_builds(extra: Sequence[Path] = ()) -> tuple[list[Build], list[str]]:
                 notes.append(f"{path}: left out, {kept} is {build.name} already")
             builds.setdefault(build.name, build)
     missing = [f"{path}: left out, not a file to run" for path in extra if not _runnable(path)]
-    ordered = sorted(builds.values(), key=lambda build: (build.version, build.free_threaded))
+    ordered = sorted(builds.values(), key=lambda build: _order(build.name))
     return ordered, missing + notes
+
+
+def named_builds(paths: Sequence[Path]) -> list[Build]:
+    """Return the builds at ``paths`` only. Raises `MissingBuild` where one cannot be used."""
+    builds: dict[str, Build] = {}
+    for path in paths:
+        build, note = probe(Path(os.path.realpath(path)))
+        if build is None:
+            raise MissingBuild(note.replace("left out, ", ""))
+        builds.setdefault(build.name, build)
+    return list(builds.values())
+
+
+def newest_of_each_series(builds: Iterable[Build]) -> list[Build]:
+    """Keep, of the builds with the same minor version and kind of GIL, the newest."""
+    newest: dict[tuple[tuple[int, ...], bool], Build] = {}
+    for build in sorted(builds, key=lambda build: _order(build.name)):
+        newest[build.version[:2], build.free_threaded] = build
+    return list(newest.values())
 
 
 def probe(path: Path, time_limit: float = PROBE_TIMEOUT) -> tuple[Build | None, str]:
@@ -185,12 +204,13 @@ def match_build(wanted: str, names: Iterable[str], where: str = "on this machine
     return fitting[-1]
 
 
-def _order(name: str) -> tuple[list[int], bool, str]:
-    """Order names by version; a pre-release stands before its final release."""
+def _order(name: str) -> tuple[list[int], bool, str, bool]:
+    """Order names by version; a pre-release stands before its release, a GIL before none."""
     match = re.match(r"(\d+(?:\.\d+)*)(.*)", name)
     numbers, rest = match.groups() if match else ("0", name)
     release = rest.removesuffix("t")
-    return [int(number) for number in numbers.split(".")], not release, release
+    order = [int(number) for number in numbers.split(".")]
+    return order, not release, release, rest.endswith("t")
 
 
 def _candidates() -> Iterator[Path]:

@@ -6,13 +6,16 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from gilplan.calibration.atomic_file import write_atomic
+from gilplan.calibration.atomic_file import write_text
 from gilplan.calibration.builds import match_build
 from gilplan.model.errors import MissingBuild, ProfileError
 from gilplan.model.machine import Machine
 from gilplan.model.runtime import Runtime
+
+if TYPE_CHECKING:  # measuring needs SciPy, using what was measured does not
+    from gilplan.calibration.calibrate import Calibration
 
 FORMAT_VERSION = 1
 CALIBRATE = "run `gilplan calibrate`"
@@ -39,7 +42,7 @@ class Profile:
     runtimes: tuple[Runtime, ...]
     fingerprint: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-    samples: dict[str, Any] = field(default_factory=dict)
+    samples: dict[str, dict[str, list[float]]] = field(default_factory=dict)
     steal_share: float = 0.0
     quick: bool = False
     partial: bool = False
@@ -53,6 +56,21 @@ class Profile:
         measured = (self.created_at, self.machine, self.runtimes)
         return hashlib.sha256(repr(measured).encode()).hexdigest()[:12]
 
+    @classmethod
+    def of(cls, calibration: "Calibration", *, quick: bool) -> "Profile":
+        """Return the profile that keeps a calibration."""
+        return cls(
+            machine=calibration.machine,
+            runtimes=calibration.runtimes,
+            # As JSON gives them back, so that a profile that was read equals the one written.
+            fingerprint=json.loads(json.dumps(asdict(calibration.fingerprint))),
+            notes=calibration.notes,
+            samples=calibration.samples,
+            steal_share=calibration.steal_share,
+            quick=quick,
+            partial=calibration.partial,
+        )
+
     def runtime(self, build: str) -> Runtime:
         """Return the runtime of a build: its name, or a series ("3.13", "3.13t").
 
@@ -62,7 +80,7 @@ class Profile:
         try:
             return runtimes[match_build(build, runtimes, where="in the profile")]
         except MissingBuild as error:
-            raise MissingBuild(f"{error}; {CALIBRATE} with --interpreter PATH to add it") from None
+            raise MissingBuild(f"{error}; {CALIBRATE} to measure all that are found") from None
 
 
 def default_path() -> Path:
@@ -74,7 +92,7 @@ def default_path() -> Path:
 
 def save(profile: Profile, path: Path) -> None:
     """Write the profile to ``path``, whole or not at all. Raises `GilplanError`."""
-    write_atomic(path, json.dumps(asdict(profile), indent=1) + "\n")
+    write_text(path, json.dumps(asdict(profile), indent=1) + "\n")
 
 
 def load(path: Path, *, machine_identity: str | None = None) -> Profile:

@@ -53,6 +53,20 @@ def predict(
     return tuple(predictions)
 
 
+def predict_layout(
+    workload: Workload,
+    layout: Layout,
+    *,
+    profile: Profile,
+    seed: int = 0,
+    precision: float = 0.01,
+    max_replications: int = 20,
+) -> Prediction:
+    """Predict one layout under its saturated closed loop; can be sent to another process."""
+    (scenario,) = scenarios_for(workload, [layout], profile, seed=seed)
+    return forecast(scenario, precision=precision, max_replications=max_replications)
+
+
 def scenarios_for(
     workload: Workload,
     layouts: Sequence[Layout | str],

@@ -60,7 +60,7 @@ def profile() -> Profile:
         runtimes=runtimes(),
         fingerprint={"kernel": "6.18", "cores": 2},
         notes=("3.12.1: made up",),
-        samples={"handoff": [1e-5, 2e-5]},
+        samples={"handoff/3.13.0": {"latency": [1e-5, 2e-5]}},
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gilplan.calibration.atomic_file import write_atomic
+from gilplan.calibration.atomic_file import write_text
 from gilplan.calibration.profile import FORMAT_VERSION, Profile, load, save
 from gilplan.model.errors import GilplanError, MissingBuild, ProfileError
 from gilplan.model.estimate import Estimate
@@ -103,14 +103,14 @@ def test_a_profile_of_another_machine_is_refused_unless_allowed(
 def test_a_file_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("old")
     with pytest.raises(GilplanError, match="cannot be written"):
-        write_atomic(tmp_path / "file" / "below", "new")
+        write_text(tmp_path / "file" / "below", "new")
     with pytest.raises(GilplanError, match="cannot be written: not an ordinary file"):
-        write_atomic(tmp_path, "new")
+        write_text(tmp_path, "new")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_a_failed_write_keeps_the_old_file(tmp_path: Path) -> None:
-    write_atomic(tmp_path / "file", "old")
+    write_text(tmp_path / "file", "old")
     with pytest.raises(UnicodeEncodeError):
-        write_atomic(tmp_path / "file", "\ud800")
+        write_text(tmp_path / "file", "\ud800")
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("file", "old")]
