@@ -1,0 +1,72 @@
+"""How late a timed wait returns on an otherwise idle core.
+
+A thread waits for a held lock with a timeout, as a waiter for the GIL waits on its condition
+variable: a futex with an absolute monotonic deadline. The kernel may add the thread's timer
+slack (prctl(2), PR_SET_TIMERSLACK; 50 us by default) and then has to wake a core that has been
+idle for the whole wait. Another process keeps another core busy, as the holder of a GIL would.
+
+Prints ``"overshoot TIMEOUT"``: time beyond the timeout; ``"call"``: what an attempt costs that
+does not wait; ``"slack setting"``: the kernel's figure, where it can be read.
+"""
+
+import argparse
+import json
+import os
+import signal
+import threading
+import time
+
+
+def busy_neighbour(index: int) -> int:
+    """Fork a process that spins on the index-th allowed core; return its id."""
+    cores = sorted(os.sched_getaffinity(0))
+    child = os.fork()
+    if child == 0:
+        os.sched_setaffinity(0, {cores[index % len(cores)]})
+        while True:
+            pass
+    return child
+
+
+def slack_setting() -> list[float]:
+    """Read the timer slack of this process, in seconds: one figure or none."""
+    try:
+        with open("/proc/self/timerslack_ns") as file:
+            return [int(file.read()) / 1e9]
+    except (OSError, ValueError):
+        return []
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("timeouts")
+    parser.add_argument("--samples", type=int, default=16)
+    options = parser.parse_args()
+    texts = options.timeouts.split(",")
+    cores = sorted(os.sched_getaffinity(0))
+    neighbour = busy_neighbour(0) if len(cores) > 1 else None
+    os.sched_setaffinity(0, {cores[-1]})
+    clock = time.perf_counter_ns
+    lock = threading.Lock()
+    lock.acquire()
+    series: dict[str, list[float]] = {f"overshoot {text}": [] for text in texts}
+    series["call"] = []
+    for _ in range(options.samples):
+        for text in texts:
+            timeout = float(text)
+            began = clock()
+            lock.acquire(timeout=timeout)
+            series[f"overshoot {text}"].append((clock() - began) / 1e9 - timeout)
+        lock.acquire(blocking=False)
+        began = clock()
+        lock.acquire(blocking=False)
+        series["call"].append((clock() - began) / 1e9)
+    series["slack setting"] = slack_setting()
+    if neighbour is not None:
+        os.kill(neighbour, signal.SIGKILL)
+    print(json.dumps({"series": series, "notes": []}), flush=True)
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+"""Wake-up latency of a blocked thread against how long its core had been idle.
+
+An idle core sleeps the deeper the longer nothing happens (idle states; in a virtual machine the
+host stops running the virtual core), so a thread's wake-up takes the longer the longer its core
+had been idle. Process A keeps its own core busy for the idle time, stamps the clock and writes
+to an eventfd on which process B, alone on another core, is blocked; B stamps when it returns.
+An eventfd, because a pipe's wake-up tells the scheduler that the writer is about to sleep,
+which a GIL's release does not. A sees B's answer in shared memory, so that A's own wake-ups do
+not lengthen B's idle time.
+
+Prints ``"idle TIME"``: latencies in seconds; ``"signal"``: how long A's writes took, part of
+which is the work of waking; ``"call"`` and ``"quiet write"``: what a write and a read, and a
+write alone, cost when nobody blocks, to be subtracted.
+"""
+
+import argparse
+import json
+import mmap
+import os
+import signal
+import time
+
+ASKED_AT, RAN_AT, ANSWERED = 0, 1, 2
+
+
+def pin(index: int) -> None:
+    """Tie the process to the index-th core it may use (counted round)."""
+    cores = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {cores[index % len(cores)]})
+
+
+def answer(event: int, cells: memoryview) -> None:
+    """Block on the event, stamp, acknowledge, for ever."""
+    clock = time.perf_counter_ns
+    while True:
+        os.eventfd_read(event)
+        cells[RAN_AT] = clock()
+        cells[ANSWERED] += 1
+
+
+def call_times(samples: int) -> tuple[list[float], list[float]]:
+    """Time writes, and writes with reads, of an eventfd on which nobody blocks."""
+    clock = time.perf_counter_ns
+    event = os.eventfd(0)
+    writes, calls = [], []
+    for _ in range(samples):
+        began = clock()
+        os.eventfd_write(event, 1)
+        written_at = clock()
+        os.eventfd_read(event)
+        calls.append((clock() - began) / 1e9)
+        writes.append((written_at - began) / 1e9)
+    return writes, calls
+
+
+def schedule(counts: dict[str, int]) -> list[str]:
+    """Spread each idle time's samples evenly over the run."""
+    points = [((i + 0.5) / count, text) for text, count in counts.items() for i in range(count)]
+    return [text for _, text in sorted(points)]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("idle_times")
+    parser.add_argument("--samples", type=int, default=70)
+    parser.add_argument("--longest", type=float, default=0.4, help="seconds for one idle time")
+    options = parser.parse_args()
+    texts = options.idle_times.split(",")
+    counts = {
+        text: max(2, min(options.samples, int(options.longest / float(text)))) for text in texts
+    }
+    cells = memoryview(mmap.mmap(-1, mmap.PAGESIZE)).cast("q")
+    event = os.eventfd(0)
+    alone = len(os.sched_getaffinity(0)) == 1
+    sleeper = os.fork()
+    if sleeper == 0:
+        pin(1)
+        answer(event, cells)
+    pin(0)
+    clock = time.perf_counter_ns
+    series: dict[str, list[float]] = {f"idle {text}": [] for text in texts}
+    series["quiet write"], series["call"] = call_times(options.samples)
+    series["signal"] = []
+    for asked, text in enumerate(schedule(counts), start=1):
+        until = clock() + int(float(text) * 1e9)
+        while clock() < until:
+            pass
+        cells[ASKED_AT] = clock()
+        os.eventfd_write(event, 1)
+        signalled_at = clock()
+        while cells[ANSWERED] != asked:
+            if alone:
+                os.sched_yield()
+        series["signal"].append((signalled_at - cells[ASKED_AT]) / 1e9)
+        series[f"idle {text}"].append((cells[RAN_AT] - cells[ASKED_AT]) / 1e9)
+    os.kill(sleeper, signal.SIGKILL)
+    notes = ["one core only: the woken thread shares it with the waker"] if alone else []
+    print(json.dumps({"series": series, "notes": notes}), flush=True)
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

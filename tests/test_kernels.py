@@ -1,0 +1,103 @@
+"""Every kernel runs on every build found here and prints samples of the right sign."""
+
+import math
+from functools import cache
+
+import pytest
+
+from gilplan.calibration.builds import Build, find_builds
+from gilplan.calibration.fingerprint import take_fingerprint
+from gilplan.calibration.runner import KERNELS, KernelRun, run_kernel
+
+pytestmark = pytest.mark.interpreters
+PATIENCE = 60.0
+
+TINY = {
+    "speed": ("bytecode,compute,memory", "--samples", "2", "--window", "0.01"),
+    "handoff": ("1e-3", "--samples", "40"),
+    "release": ("--samples", "5", "--calls", "20"),
+    "poll": ("--samples", "3"),
+    "wake": ("2e-5,1e-3", "--samples", "5"),
+    "timer": ("1e-4,1e-3", "--samples", "3"),
+    "slice": ("--run-time", "0.1", "--samples", "5"),
+    "preempt": ("--samples", "10"),
+}
+SERIES = {
+    "speed": {"bytecode n=1", "compute n=1", "memory n=1"},
+    "handoff": {"gap 1e-3", "hold 1e-3"},
+    "release": {"released", "held", "control"},
+    "poll": {"poll", "polls per unit"},
+    "wake": {"idle 2e-5", "idle 1e-3", "signal", "quiet write", "call"},
+    "timer": {"overshoot 1e-4", "overshoot 1e-3", "call", "slack setting"},
+    "slice": {"slice", "forced switch", "turn", "call"},
+    "preempt": {"busy"},
+}
+PROCESSES = ("fork", "spawn", "forkserver")
+
+
+@cache
+def builds() -> dict[str, Build]:
+    return {build.name: build for build in find_builds()[0]}
+
+
+def run(build: Build, kernel: str, *arguments: str, site: bool = False) -> KernelRun:
+    return run_kernel(build.path, KERNELS / f"{kernel}.py", arguments, timeout=PATIENCE, site=site)
+
+
+@pytest.mark.parametrize("name", sorted(builds()))
+@pytest.mark.parametrize("kernel", sorted(TINY))
+def test_kernel_prints_positive_samples(kernel: str, name: str):
+    build = builds()[name]
+    series = run(build, kernel, *TINY[kernel]).series
+    assert SERIES[kernel] <= series.keys()
+    if kernel == "handoff" and build.free_threaded:
+        return  # nobody hands anything over: whether a neighbour makes gaps is left to chance
+    for label in SERIES[kernel]:
+        assert series[label], label
+        assert all(sample > 0 for sample in series[label]), label
+
+
+@pytest.mark.parametrize("name", sorted(builds()))
+@pytest.mark.parametrize("kind", ["thread", "interpreter", *PROCESSES])
+def test_start_ups_take_time_and_memory(kind: str, name: str):
+    build = builds()[name]
+    if kind == "interpreter" and not (build.own_gil_module or build.shared_gil_module):
+        pytest.skip(f"{name} creates no interpreters")
+    series = run(build, "startup", kind, "--samples", "3", "--alive", "2", site=True).series
+    assert len(series[f"{kind} start"]) == 3
+    assert all(sample > 0 for sample in series[f"{kind} start"])
+    assert len(series[f"{kind} memory"]) == 1
+    assert series["bare memory"][0] > 1 << 20
+
+
+@pytest.mark.parametrize("name", sorted(builds()))
+def test_unit_of_bytecode_polls_hundreds_of_times(name: str):
+    # 160 iterations, each with a call of deposit, of append, of int: at least four polls.
+    (polls,) = run(builds()[name], "poll", "--samples", "1").series["polls per unit"]
+    assert 4 * 160 <= polls <= 10 * 160
+
+
+def test_hold_lasts_the_switch_interval_at_least():
+    build = next(build for build in builds().values() if not build.free_threaded)
+    series = run(build, "handoff", "5e-3", "--samples", "30").series
+    held = sorted(series["hold 5e-3"])
+    # The holder cannot be asked before the waiter's timer has run for a whole interval.
+    assert held[len(held) // 2] > 4.9e-3
+
+
+def test_workers_are_measured_for_each_count():
+    build = next(iter(builds().values()))
+    series = run(
+        build, "speed", "compute", "--counts", "1,2,3", "--samples", "2", "--window", "0.01"
+    ).series
+    assert set(series) == {"compute n=1", "compute n=2", "compute n=3"}
+    assert all(len(rates) == 2 for rates in series.values())
+
+
+def test_fingerprint_identity_is_stable_and_ignores_the_installation():
+    first, second = take_fingerprint(), take_fingerprint()
+    assert first == second
+    assert first.identity == second.identity
+    assert len(first.identity) == 12
+    assert first.cores == len(first.affinity) >= 1
+    assert math.isfinite(first.memory)
