@@ -1,0 +1,271 @@
+"""From a campaign's raw samples to the machine's and the builds' parameters."""
+
+import numpy as np
+
+from gilplan.calibration.builds import Build
+from gilplan.calibration.campaign import PROCESS_METHODS, Samples, counts_of
+from gilplan.calibration.fits import (
+    Floats,
+    fit,
+    median,
+    median_difference,
+    median_ratio,
+    thinned,
+)
+from gilplan.model.durations import Empirical
+from gilplan.model.errors import MeasurementFailed
+from gilplan.model.estimate import NOT_IDENTIFIABLE, Estimate
+from gilplan.model.machine import Machine, WakeLatency
+from gilplan.model.runtime import Runtime, StartUp
+from gilplan.model.workload import Work
+
+HANDOFF_SAMPLES = 400
+WAKE_SAMPLES = 200
+#: Above any slack that people set; a fit that ends here did not find one.
+LONGEST_SLACK = 1e-3
+
+
+def machine_from(
+    samples: Samples, reference: str, *, identity: str, cores: int, rng: np.random.Generator
+) -> Machine:
+    """Fit the machine to what the reference build measured.
+
+    Costs of the scheduler that could not be measured are assumed, flagged not identifiable and
+    noted. Raises `MeasurementFailed` without speeds, wake-up or hand-off latencies.
+    """
+    wake = wake_latency(samples, reference)
+    slack = timer_slack(samples, reference, wake, rng)
+    return Machine(
+        identity=identity,
+        cores=cores,
+        speeds={work: speed_curve(samples, reference, work, cores, rng) for work in Work},
+        wake_latency=wake,
+        handoff_latency=handoff_latency(samples, reference),
+        signal_time=median_difference(
+            samples.pooled(f"wake/{reference}", "signal"),
+            samples.pooled(f"wake/{reference}", "quiet write"),
+            source="wake",
+            rng=rng,
+            floor=0.0,
+        ),
+        timer_slack=slack,
+        time_slice=time_slice(samples, reference, rng),
+        preemption_latency=preemption_latency(samples, reference, slack, rng),
+        context_switch_time=context_switch_time(samples, reference, rng),
+    )
+
+
+def speed_curve(
+    samples: Samples, reference: str, work: Work, cores: int, rng: np.random.Generator
+) -> tuple[Estimate, ...]:
+    """Estimate the speed of each of 1, 2, ... ``cores`` active cores relative to one.
+
+    Each window with ``n`` workers is divided by the window with one that came right before it;
+    counts that were not measured are interpolated.
+    """
+    key = f"scaling/{reference}"
+    alone = samples.pooled(key, f"{work} n=1")
+    if not alone:
+        raise MeasurementFailed(f"speed: the machine's {work} speed was not measured")
+    measured = {1: Estimate.exact(1.0, "speed")}
+    for n in counts_of(cores)[1:]:
+        beside = samples.pooled(key, f"{work} n={n}")
+        measured[n] = median_ratio(beside, alone, source="speed", rng=rng)
+    known = sorted(measured)
+
+    def at(n: int, field: str) -> float:
+        return float(np.interp(n, known, [getattr(measured[k], field) for k in known]))
+
+    return tuple(
+        measured[n]
+        if n in measured
+        else Estimate(
+            value=at(n, "value"), lower=at(n, "lower"), upper=at(n, "upper"), source="speed"
+        )
+        for n in range(1, cores + 1)
+    )
+
+
+def wake_latency(samples: Samples, reference: str) -> WakeLatency:
+    """Collect the wake-up latencies by idle time, less the cost of the calls around them."""
+    key = f"wake/{reference}"
+    series = {name for taken in samples.rounds.get(key, {}).values() for name in taken}
+    idle_times = sorted(
+        (float(name.removeprefix("idle ")), name) for name in series if name.startswith("idle ")
+    )
+    if not idle_times:
+        raise MeasurementFailed("wake: the machine's wake-up latency was not measured")
+    call = float(np.median(samples.pooled(key, "call")))
+    return WakeLatency(
+        idle_times=tuple(idle_time for idle_time, _ in idle_times),
+        latencies=tuple(
+            thinned([x - call for x in samples.pooled(key, name)], WAKE_SAMPLES)
+            for _, name in idle_times
+        ),
+    )
+
+
+def handoff_latency(samples: Samples, reference: str) -> Empirical:
+    """Pool the hand-off gaps over the switch intervals."""
+    key = f"handoff/{reference}"
+    names = {name for taken in samples.rounds.get(key, {}).values() for name in taken}
+    gaps = [
+        gap
+        for name in sorted(names)
+        if name.startswith("gap ")
+        for gap in samples.pooled(key, name)
+    ]
+    if not gaps:
+        raise MeasurementFailed(
+            "handoff: the GIL's hand-off latency was not measured; name a build with a GIL"
+        )
+    return thinned(gaps, HANDOFF_SAMPLES)
+
+
+def timer_slack(
+    samples: Samples, reference: str, wake: WakeLatency, rng: np.random.Generator
+) -> Estimate:
+    """Fit what the kernel adds to a timed wait: overshoot = slack + wake-up after that idle time.
+
+    The kernel's own figure is not used but compared: a note says where the interval misses it.
+    """
+    key = f"timer/{reference}"
+    names = {name for taken in samples.rounds.get(key, {}).values() for name in taken}
+    waits, overshoots = [], []
+    for name in sorted(names):
+        if name.startswith("overshoot "):
+            taken = samples.pooled(key, name)
+            waits += [float(name.removeprefix("overshoot "))] * len(taken)
+            overshoots += taken
+    if not overshoots:
+        samples.note("timer slack: assumed 50 us (prctl(2)), not measured")
+        return _assumed(5e-5, 1e-5, 2e-4, "timer")
+    call = float(np.median(samples.pooled(key, "call")))
+
+    def curve(parameters: Floats, waited: Floats) -> Floats:
+        late: Floats = parameters[0] + call + _typical_wake(wake, waited)
+        return late
+
+    (slack,) = fit(
+        curve,
+        waits,
+        overshoots,
+        start=[5e-5],
+        lower=[0.0],
+        upper=[LONGEST_SLACK],
+        source="timer",
+        rng=rng,
+    )
+    for setting in samples.pooled(key, "slack setting")[:1]:
+        if not slack.lower <= setting <= slack.upper:
+            samples.note(
+                f"timer slack: fitted {slack.value * 1e6:.1f} us "
+                f"[{slack.lower * 1e6:.1f}, {slack.upper * 1e6:.1f}], "
+                f"the kernel's setting is {setting * 1e6:.1f} us"
+            )
+    return slack
+
+
+def preemption_latency(
+    samples: Samples, reference: str, slack: Estimate, rng: np.random.Generator
+) -> Estimate:
+    """Estimate the wait for a busy core: how late a sleeper wakes there, less the timer's slack.
+
+    The wake-up on an idle core is no baseline: leaving an idle state, above all a virtual
+    core's, often costs more than preempting the thread that runs.
+    """
+    key = f"preempt/{reference}"
+    busy = samples.pooled(key, "busy")
+    if not busy:
+        samples.note("preemption latency: assumed 20 us, not measured")
+        return _assumed(2e-5, 0.0, 4e-3, "preempt")
+    return median([x - slack.value for x in busy], source="preempt", rng=rng, floor=0.0)
+
+
+def time_slice(samples: Samples, reference: str, rng: np.random.Generator) -> Estimate:
+    """Estimate how long a thread runs before another runnable one gets its core."""
+    runs = samples.pooled(f"slice/{reference}", "slice")
+    if not runs:
+        samples.note("time slice: assumed 4 ms, not measured")
+        # EEVDF's base slice (0.7 to 2.8 ms), rounded up to a tick of 1, 4 or 10 ms.
+        return _assumed(4e-3, 1e-3, 1e-2, "slice")
+    return median(runs, source="slice", rng=rng)
+
+
+def context_switch_time(samples: Samples, reference: str, rng: np.random.Generator) -> Estimate:
+    """Estimate a voluntary switch: half a round trip on one core, less the calls it makes."""
+    turns = samples.pooled(f"slice/{reference}", "turn")
+    if not turns:
+        samples.note("context switch: assumed 2 us, not measured")
+        return _assumed(2e-6, 5e-7, 2e-5, "slice")
+    calls = samples.pooled(f"slice/{reference}", "call")
+    return median_difference(turns, calls, source="slice", rng=rng, floor=0.0)
+
+
+def runtime_from(
+    samples: Samples, build: Build, reference: str, rng: np.random.Generator
+) -> Runtime:
+    """Fit one build's costs. Raises `MeasurementFailed` without release or poll time."""
+    name = build.name
+    released, held, control = (
+        samples.pooled(f"release/{name}", series) for series in ("released", "held", "control")
+    )
+    # What one more stretch of checksum costs below the threshold is no cost of the GIL.
+    steps = [r - h - (h - c) for r, h, c in zip(released, held, control, strict=True)]
+    release_time = median(steps, source="release", rng=rng, floor=0.0)
+    poll_time = median(samples.pooled(f"poll/{name}", "poll"), source="poll", rng=rng)
+    return Runtime(
+        build=name,
+        version=build.version,
+        free_threaded=build.free_threaded,
+        release_time=release_time,
+        poll_time=poll_time,
+        speeds=_speeds(samples, name, reference, rng),
+        start_ups=_start_ups(samples, name, rng),
+        memory=_optional_median(samples, f"startup/{name}", "bare memory", rng),
+    )
+
+
+def _speeds(
+    samples: Samples, name: str, reference: str, rng: np.random.Generator
+) -> dict[Work, Estimate]:
+    if name == reference:
+        return {work: Estimate.exact(1.0, "speed") for work in Work}
+    speeds = {}
+    for work in Work:
+        own, other = samples.paired(f"speed/{name}", f"speed/{reference}", f"{work} n=1")
+        if own:
+            speeds[work] = median_ratio(own, other, source="speed", rng=rng)
+    return speeds
+
+
+def _start_ups(samples: Samples, name: str, rng: np.random.Generator) -> dict[str, StartUp]:
+    """Estimate each kind's start-up; kinds that were not measured are left out."""
+    key = f"startup/{name}"
+    found = {}
+    for kind in ("thread", "interpreter", *PROCESS_METHODS):
+        time = _optional_median(samples, key, f"{kind} start", rng)
+        memory = _optional_median(samples, key, f"{kind} memory", rng)
+        if time is not None and memory is not None:
+            found[kind] = StartUp(time=time, memory=memory)
+    return found
+
+
+def _optional_median(
+    samples: Samples, key: str, series: str, rng: np.random.Generator
+) -> Estimate | None:
+    values = samples.pooled(key, series)
+    return median(values, source="startup", rng=rng, floor=0.0) if values else None
+
+
+def _assumed(value: float, lower: float, upper: float, source: str) -> Estimate:
+    return Estimate(
+        value=value, lower=lower, upper=upper, source=source, flags=(NOT_IDENTIFIABLE, "assumed")
+    )
+
+
+def _typical_wake(wake: WakeLatency, waited: Floats) -> Floats:
+    """Median wake-up latency after each idle time, interpolated in its logarithm."""
+    medians = [float(np.median(latency.samples)) for latency in wake.latencies]
+    typical: Floats = np.interp(np.log(waited), np.log(wake.idle_times), medians)
+    return typical
