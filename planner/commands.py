@@ -14,7 +14,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from gilplan.calibration.atomic_file import write_text
+from gilplan.calibration.atomic_file import require_writable, write_text
 from gilplan.calibration.builds import Build, find_builds, named_builds
 from gilplan.calibration.fingerprint import take_fingerprint
 from gilplan.calibration.profile import Profile, default_path, load, save
@@ -57,6 +57,7 @@ def measured_profile(
     from gilplan.calibration.calibrate import calibrate
 
     path = output or default_path()
+    require_writable(path)
     rng = np.random.default_rng(np.random.SeedSequence(seed))
     with progress() as report:
         calibration = calibrate(builds, quick=quick, rng=rng, progress=report)
@@ -148,6 +149,8 @@ def validate_predictions(
 
     profile = usable_profile(profile_path, allow_foreign=allow_foreign)
     builds = calibrated_builds(profile, paths)
+    if output is not None:
+        require_writable(output)
     programs = shipped_programs()
     study = (Study.quick if quick else Study.full)(builds, programs, seed=seed)
     cores = profile.machine.cores

@@ -167,6 +167,7 @@ def test_a_profile_that_cannot_be_used_is_told(
         (["predict", "absent.toml", "--layout", "3.13"], "No such file"),
         (["calibrate", "--interpreter", "/absent"], "'/absent' does not exist"),
         (["calibrate", "--interpreter", __file__], "cannot be run: Permission denied"),
+        (["calibrate", "-o", "/dev/null"], "/dev/null: cannot be written: not an ordinary file"),
         (["validate", "--profile", "/absent/profile.json"], "no profile there"),
     ],
 )

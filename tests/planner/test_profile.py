@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gilplan.calibration.atomic_file import write_text
+from gilplan.calibration.atomic_file import require_writable, write_text
 from gilplan.calibration.profile import FORMAT_VERSION, Profile, load, save
 from gilplan.model.errors import GilplanError, MissingBuild, ProfileError
 from gilplan.model.estimate import Estimate
@@ -102,8 +102,10 @@ def test_a_profile_of_another_machine_is_refused_unless_allowed(
 
 def test_a_file_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("old")
-    with pytest.raises(GilplanError, match="cannot be written"):
-        write_text(tmp_path / "file" / "below", "new")
+    for write in (require_writable, lambda path: write_text(path, "new")):
+        with pytest.raises(GilplanError, match="cannot be written"):
+            write(tmp_path / "file" / "below")
+    require_writable(tmp_path / "file")
     with pytest.raises(GilplanError, match="cannot be written: not an ordinary file"):
         write_text(tmp_path, "new")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
