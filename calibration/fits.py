@@ -46,6 +46,30 @@ def median(
     return _floored(_estimate(float(np.median(values)), *ends, source=source), floor)
 
 
+def median_over_rounds(
+    rounds: Sequence[Sequence[float]],
+    *,
+    source: str,
+    rng: np.random.Generator,
+    floor: float | None = None,
+) -> Estimate:
+    """Estimate the median of samples from several processes, one process a round.
+
+    Samples of one process share its memory layout and its moment, and vary less than processes
+    do: the bootstrap draws rounds first, then samples within each.
+    """
+    groups = [np.asarray(samples, dtype=np.float64) for samples in rounds if len(samples)]
+    pooled = np.concatenate(groups) if groups else np.empty(0)
+    if len(groups) < 2:
+        return median(pooled.tolist(), source=source, rng=rng, floor=floor)
+    drawn = np.empty(RESAMPLES)
+    for k in range(RESAMPLES):
+        chosen = [groups[index] for index in rng.integers(0, len(groups), len(groups))]
+        drawn[k] = np.median(np.concatenate([rng.choice(one, one.size) for one in chosen]))
+    found = _estimate(float(np.median(pooled)), *_tails(drawn), source=source)
+    return _floored(found, floor)
+
+
 def median_ratio(
     above: Sequence[float], below: Sequence[float], *, source: str, rng: np.random.Generator
 ) -> Estimate:

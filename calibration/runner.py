@@ -21,6 +21,7 @@ import psutil
 from gilplan.model.errors import MeasurementFailed
 
 KERNELS = Path(__file__).parent / "kernels"
+BUSY = ("user", "nice", "system")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,19 +41,30 @@ class KernelHung(MeasurementFailed):
     """A kernel did not end in time and was killed."""
 
 
-class StealClock:
-    """Share of processor time stolen by the hypervisor since this clock was made."""
+class ProcessorClock:
+    """Where the processor time of all cores has gone since this clock was made."""
 
     def __init__(self) -> None:
-        self._before = psutil.cpu_times()
+        self._before, self._own_before = psutil.cpu_times(), os.times()
 
     @property
-    def share(self) -> float:
-        """Stolen time over all time of all cores; 0 where the kernel does not tell."""
+    def steal_share(self) -> float:
+        """Share that the hypervisor took; 0 where the kernel does not tell."""
         before, now = self._before, psutil.cpu_times()
-        total = sum(now) - sum(before)
-        stolen = getattr(now, "steal", 0.0) - getattr(before, "steal", 0.0)
-        return max(0.0, stolen / total) if total > 0 else 0.0
+        return _share(getattr(now, "steal", 0.0) - getattr(before, "steal", 0.0), before, now)
+
+    @property
+    def others_share(self) -> float:
+        """Share that processes used which are neither this one nor its ended children."""
+        before, now = self._before, psutil.cpu_times()
+        busy = sum(getattr(now, kind) - getattr(before, kind) for kind in BUSY)
+        own = sum(os.times()[:4]) - sum(self._own_before[:4])
+        return _share(busy - own, before, now)
+
+
+def _share(part: float, before: tuple[float, ...], now: tuple[float, ...]) -> float:
+    total = sum(now) - sum(before)
+    return min(max(0.0, part / total), 1.0) if total > 0 else 0.0
 
 
 def run_kernel(
@@ -73,7 +85,7 @@ def run_kernel(
     """
     flags = ["-I"] if site else ["-I", "-S"]
     label = " ".join([kernel.stem, *takewhile(lambda word: word.isidentifier(), arguments)])
-    steal = StealClock()
+    clock = ProcessorClock()
     try:
         process = subprocess.Popen(
             [str(python), *flags, str(kernel), *arguments],
@@ -94,7 +106,7 @@ def run_kernel(
     if process.returncode != 0:
         raise MeasurementFailed(f"{label}: {_death(process.returncode, complaint)}")
     series, notes = _parsed(label, output)
-    return KernelRun(series=series, notes=notes, steal_share=steal.share)
+    return KernelRun(series=series, notes=notes, steal_share=clock.steal_share)
 
 
 def _kill_group(process: subprocess.Popen[str]) -> None:

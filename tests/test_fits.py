@@ -8,6 +8,7 @@ from gilplan.calibration.fits import (
     fit,
     median,
     median_difference,
+    median_over_rounds,
     median_ratio,
     thinned,
 )
@@ -156,6 +157,17 @@ def test_median_is_inside_its_interval_which_narrows_with_samples():
     few, many = (median(rng.exponential(1, n), source="k", rng=rng) for n in (30, 3000))
     assert many.lower <= np.log(2) <= many.upper
     assert many.half_width < few.half_width
+
+
+def test_interval_over_rounds_holds_the_spread_between_processes():
+    rng = generator()
+    rounds = [(level + rng.normal(0, 0.01, 100)).tolist() for level in (0.8, 1.0, 1.3)]
+    pooled = median([x for samples in rounds for x in samples], source="k", rng=rng)
+    grouped = median_over_rounds(rounds, source="k", rng=rng)
+    assert grouped.value == pooled.value
+    assert grouped.lower < 0.85
+    assert grouped.upper > 1.25
+    assert pooled.half_width < 0.1
 
 
 def test_one_sample_gives_a_value_that_says_so():

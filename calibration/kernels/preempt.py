@@ -39,6 +39,7 @@ def main() -> None:
                 time.sleep(sleep_time)
                 series[name].append((clock() - began) / 1e9 - sleep_time)
     os.kill(spinner, signal.SIGKILL)
+    os.waitpid(spinner, 0)
     print(json.dumps({"series": series, "notes": []}), flush=True)
     os._exit(0)
 

@@ -61,6 +61,7 @@ def take_turns(core: int, samples: int, turns: int = 10) -> tuple[list[float], l
         taken.append((turned_at - began) / 1e9 / turns / 2)
         calls.append((clock() - turned_at) / 1e9 / turns)
     os.kill(partner, signal.SIGKILL)
+    os.waitpid(partner, 0)
     return taken, calls
 
 
@@ -84,6 +85,8 @@ def main() -> None:
     for output in outputs:
         with os.fdopen(output) as file:
             logs.append([tuple(pause) for pause in json.load(file)])
+    for _ in outputs:
+        os.wait()
     gaps, runs = handoff["switches"](logs)
     turns, calls = take_turns(core, options.samples)
     series = {"slice": runs, "forced switch": gaps, "turn": turns, "call": calls}

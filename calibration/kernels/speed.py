@@ -18,10 +18,10 @@ import hashlib
 import json
 import mmap
 import os
-import select
 import signal
 import struct
 import time
+import traceback
 import zlib
 from collections.abc import Callable
 
@@ -97,8 +97,8 @@ def unit_of(kind: str) -> Callable[[], object]:
     return {"bytecode": lambda: bytecode, "compute": compute_unit, "memory": memory_unit}[kind]()
 
 
-def worker(index: int, kinds: list[str], commands: int, acks: int, shared: mmap.mmap) -> None:
-    """Serve windows: read (kind, start, end), work, leave the rate in the shared page."""
+def serve(index: int, kinds: list[str], commands: int, acks: int, shared: mmap.mmap) -> None:
+    """Serve windows: read (kind, start, length), work, leave the rate in the shared page."""
     clock = time.perf_counter
     units = [unit_of(kind) for kind in kinds]
     for unit in units:
@@ -107,12 +107,13 @@ def worker(index: int, kinds: list[str], commands: int, acks: int, shared: mmap.
             unit()
     os.write(acks, b".")
     while True:
-        kind, start, end = struct.unpack("idd", os.read(commands, struct.calcsize("idd")))
+        kind, start, length = struct.unpack("idd", os.read(commands, struct.calcsize("idd")))
         unit, done = units[kind], 0
         while clock() < start:
             pass
+        # The length counts from here: on a busy machine a worker may come late.
         began = now = clock()
-        while now < end:
+        while now < began + length:
             unit()
             done += 1
             now = clock()
@@ -120,11 +121,23 @@ def worker(index: int, kinds: list[str], commands: int, acks: int, shared: mmap.
         os.write(acks, b".")
 
 
+def worker(index: int, kinds: list[str], commands: int, acks: int, shared: mmap.mmap) -> None:
+    """Serve windows until killed; a failure is told to the parent, which would wait for ever."""
+    try:
+        serve(index, kinds, commands, acks, shared)
+    finally:
+        traceback.print_exc()
+        os.write(acks, b"!")
+        os._exit(1)
+
+
 def gather(acks: int, count: int) -> None:
-    """Wait for ``count`` acknowledgements."""
+    """Wait for ``count`` acknowledgements; raise RuntimeError when a worker has failed."""
     while count:
-        select.select([acks], [], [])
-        count -= len(os.read(acks, count))
+        taken = os.read(acks, count)
+        if b"!" in taken:
+            raise RuntimeError("a worker failed")
+        count -= len(taken)
 
 
 def main() -> None:
@@ -155,11 +168,12 @@ def main() -> None:
             for n in counts:
                 start = time.perf_counter() + SETTLE_TIME
                 for pipe in pipes[:n]:
-                    os.write(pipe, struct.pack("idd", number, start, start + options.window))
+                    os.write(pipe, struct.pack("idd", number, start, options.window))
                 gather(acks_read, n)
                 series[f"{kind} n={n}"].append(sum(struct.unpack_from(f"{n}d", shared)) / n)
     for child in workers:
         os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
     print(json.dumps({"series": series, "notes": []}), flush=True)
     os._exit(0)
 

@@ -48,7 +48,8 @@ def startup_hooks() -> list[str]:
                 with open(os.path.join(folder, name), errors="replace") as file:
                     if any(line.startswith(("import ", "import\t")) for line in file):
                         found.append(name)
-    return [f"start-up runs the code in {', '.join(found)}"] if found else []
+    names = ", ".join(dict.fromkeys(found))
+    return [f"start-up runs the code in {names}"] if found else []
 
 
 def measure_threads(samples: int, alive: int) -> dict[str, list[float]]:
@@ -119,6 +120,7 @@ def measure_processes(method: str, samples: int, alive: int) -> dict[str, list[f
     grown = (family[-1] - family[0]) / (len(family) - 1)
     for _, process, _, _ in living:
         process.kill()
+        process.join()
     return {
         f"{method} first": starts[:1],
         f"{method} start": starts[1:],

@@ -64,6 +64,7 @@ def main() -> None:
     series["slack setting"] = slack_setting()
     if neighbour is not None:
         os.kill(neighbour, signal.SIGKILL)
+        os.waitpid(neighbour, 0)
     print(json.dumps({"series": series, "notes": []}), flush=True)
     os._exit(0)
 

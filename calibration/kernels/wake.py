@@ -94,6 +94,7 @@ def main() -> None:
         series["signal"].append((signalled_at - cells[ASKED_AT]) / 1e9)
         series[f"idle {text}"].append((cells[RAN_AT] - cells[ASKED_AT]) / 1e9)
     os.kill(sleeper, signal.SIGKILL)
+    os.waitpid(sleeper, 0)
     notes = ["one core only: the woken thread shares it with the waker"] if alone else []
     print(json.dumps({"series": series, "notes": notes}), flush=True)
     os._exit(0)

@@ -1,0 +1,199 @@
+"""Known machines and builds are recovered from synthetic samples; gaps are said."""
+
+import numpy as np
+import pytest
+
+from gilplan.calibration.builds import Build
+from gilplan.calibration.campaign import Samples
+from gilplan.calibration.measurements import TIMEOUTS, Measurement, counts_of
+from gilplan.calibration.parameters import machine_from, runtime_from
+from gilplan.calibration.runner import KernelRun
+from gilplan.model.errors import MeasurementFailed
+from gilplan.model.estimate import AT_BOUND, NOT_IDENTIFIABLE
+from gilplan.model.machine import Machine
+from gilplan.model.workload import Work
+
+OLD = Build(path="/old/python", version=(3, 11, 7))
+NEW = Build(path="/new/python", version=(3, 14, 0))
+WAKES = {"2e-5": 20e-6, "1e-3": 40e-6, "2e-2": 100e-6}
+SLACK, CALL, SIGNAL, SWITCH, PREEMPTION = 50e-6, 1e-6, 3e-6, 2e-6, 15e-6
+
+
+def add(samples: Samples, name: str, build: Build, number: int, series: dict[str, list[float]]):
+    measurement = Measurement(name=name, kernel=name, arguments=(), build=build, expected_time=1.0)
+    run = KernelRun(series=series, notes=(), steal_share=0.0)
+    samples.add(measurement, number, run)
+
+
+def known_samples(
+    rng: np.random.Generator, *, without: tuple[str, ...] = (), slack: float = SLACK
+) -> Samples:
+    """Samples of three rounds on two builds, as the kernels would give them."""
+
+    def near(value: float, count: int = 40) -> list[float]:
+        return (value * rng.normal(1, 0.02, count)).tolist()
+
+    typical = {
+        timeout: float(
+            np.interp(
+                np.log(float(timeout)), np.log([float(t) for t in WAKES]), list(WAKES.values())
+            )
+        )
+        for timeout in TIMEOUTS
+    }
+    samples = Samples()
+    for number in range(3):
+        of_machine = {
+            "scaling": {
+                f"{work} n={n}": near(1000 * speed)
+                for work in Work
+                for n, speed in ((1, 1.0), (2, 0.8))
+            },
+            "handoff": {"gap 1e-3": near(25e-6), "hold 1e-3": near(1.05e-3)},
+            "wake": {
+                **{f"idle {text}": near(wake + CALL) for text, wake in WAKES.items()},
+                **{"signal": near(SIGNAL + CALL / 2), "quiet write": near(CALL / 2)},
+                "call": near(CALL),
+            },
+            "timer": {
+                **{f"overshoot {t}": near(slack + CALL + wake) for t, wake in typical.items()},
+                **{"call": near(CALL), "slack setting": [SLACK]},
+            },
+            "slice": {"slice": near(4e-3), "turn": near(SWITCH + CALL), "call": near(CALL)},
+            "preempt": {"busy": near(SLACK + PREEMPTION), "idle": near(90e-6)},
+        }
+        for name, series in of_machine.items():
+            if name not in without:
+                add(samples, name, NEW, number, series)
+        for build, speed in ((OLD, 0.6), (NEW, 1.0)):
+            of_build = {
+                "speed": {f"{work} n=1": near(1000 * speed) for work in Work},
+                "release": {
+                    "released": near(2.04e-6),
+                    "held": [1.3e-6] * 40,
+                    "control": [6e-7] * 40,
+                },
+                "poll": {"poll": near(1e-7)},
+                "startup": {
+                    "thread start": near(8e-5),
+                    "thread memory": [15e3],
+                    "bare memory": [9e6],
+                },
+            }
+            for name, series in of_build.items():
+                if f"{name}/{build.name}" not in without:
+                    add(samples, name, build, number, series)
+    return samples
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(3)
+
+
+def machine(samples: Samples, rng: np.random.Generator, cores: int = 2) -> Machine:
+    return machine_from(samples, NEW.name, identity="abc", cores=cores, rng=rng)
+
+
+def test_known_machine_is_recovered(rng: np.random.Generator):
+    samples = known_samples(rng)
+    found = machine(samples, rng)
+    assert found.speeds[Work.MEMORY][0].value == 1.0
+    for estimate, truth in (
+        (found.speeds[Work.MEMORY][1], 0.8),
+        (found.signal_time, SIGNAL),
+        (found.context_switch_time, SWITCH),
+        (found.time_slice, 4e-3),
+        (found.timer_slack, SLACK),
+    ):
+        # Twice the 90 % interval: a seed that misses it is one in a thousand.
+        assert abs(estimate.value - truth) <= 2 * estimate.half_width
+        assert estimate.flags == ()
+    assert found.preemption_latency.value == pytest.approx(PREEMPTION, rel=0.1)
+    assert found.wake_latency.idle_times == (2e-5, 1e-3, 2e-2)
+    for latency, truth in zip(found.wake_latency.latencies, WAKES.values(), strict=True):
+        assert latency.mean == pytest.approx(truth, rel=0.02)
+    assert found.handoff_latency.mean == pytest.approx(25e-6, rel=0.02)
+    assert samples.notes == []
+
+
+def test_slack_that_is_not_the_kernels_setting_is_noted(rng: np.random.Generator):
+    samples = known_samples(rng, slack=80e-6)
+    assert machine(samples, rng).timer_slack.value == pytest.approx(80e-6, rel=0.05)
+    assert any("the kernel's setting is 50.0 us" in note for note in samples.notes)
+
+
+def test_waits_that_end_early_put_the_slack_at_its_bound(rng: np.random.Generator):
+    samples = known_samples(rng, slack=-30e-6)
+    found = machine(samples, rng).timer_slack
+    assert AT_BOUND in found.flags
+    assert found.value == pytest.approx(0, abs=1e-7)
+
+
+def test_scheduler_costs_not_measured_are_assumed_flagged_and_noted(rng: np.random.Generator):
+    samples = known_samples(rng, without=("slice", "preempt", "timer"))
+    found = machine(samples, rng)
+    for name in ("time_slice", "context_switch_time", "preemption_latency", "timer_slack"):
+        estimate = getattr(found, name)
+        assert NOT_IDENTIFIABLE in estimate.flags, name
+        assert estimate.lower < estimate.upper, name
+    assert sum("assumed" in note for note in samples.notes) == 4
+
+
+@pytest.mark.parametrize("kernel", ["scaling", "wake", "handoff"])
+def test_machine_without_its_essential_part_is_a_failed_measurement(
+    kernel: str, rng: np.random.Generator
+):
+    with pytest.raises(MeasurementFailed, match="not measured"):
+        machine(known_samples(rng, without=(kernel,)), rng)
+
+
+def test_counts_between_measured_ones_are_interpolated(rng: np.random.Generator):
+    samples = known_samples(rng, without=("scaling",))
+    counts = counts_of(64)
+    series = {f"{work} n={n}": [1000 / n] * 5 for work in Work for n in counts}
+    add(samples, "scaling", NEW, 0, series)
+    curve = machine(samples, rng, cores=64).speeds[Work.COMPUTE]
+    assert len(curve) == 64
+    values = [estimate.value for estimate in curve]
+    assert values == sorted(values, reverse=True)
+    assert values[counts[3] - 1] == pytest.approx(1 / counts[3])
+
+
+def test_counts_are_all_on_few_cores_and_ten_at_most_on_many():
+    assert counts_of(1) == [1]
+    assert counts_of(6) == [1, 2, 3, 4, 5, 6]
+    many = counts_of(128)
+    assert len(many) <= 10
+    assert (many[0], many[-1]) == (1, 128)
+
+
+def test_known_build_is_recovered(rng: np.random.Generator):
+    found = runtime_from(known_samples(rng), OLD, NEW.name, rng)
+    assert (found.build, found.version) == ("3.11.7", (3, 11, 7))
+    assert found.release_time.value == pytest.approx(4e-8, rel=0.5)
+    assert found.poll_time.value == pytest.approx(1e-7, rel=0.02)
+    assert found.speeds[Work.BYTECODE].value == pytest.approx(0.6, rel=0.02)
+    assert set(found.start_ups) == {"thread"}
+    assert found.start_ups["thread"].memory.value == 15e3
+    assert found.memory is not None
+    assert found.memory.value == 9e6
+
+
+def test_reference_build_has_speed_one_without_doubt(rng: np.random.Generator):
+    speeds = runtime_from(known_samples(rng), NEW, NEW.name, rng).speeds
+    assert all((s.lower, s.value, s.upper) == (1, 1, 1) for s in speeds.values())
+
+
+@pytest.mark.parametrize("kernel", ["release", "poll"])
+def test_build_without_its_essential_kernels_is_a_failed_measurement(
+    kernel: str, rng: np.random.Generator
+):
+    samples = known_samples(rng, without=(f"{kernel}/{OLD.name}",))
+    with pytest.raises(MeasurementFailed, match=f"{kernel}: no samples"):
+        runtime_from(samples, OLD, NEW.name, rng)
+
+
+def test_build_without_a_speed_keeps_its_other_costs(rng: np.random.Generator):
+    samples = known_samples(rng, without=(f"speed/{OLD.name}",))
+    assert runtime_from(samples, OLD, NEW.name, rng).speeds == {}
