@@ -15,6 +15,7 @@ import click
 
 from gilplan.model.errors import GilplanError, InvalidValue
 from gilplan.model.units import parse_share
+from gilplan.planner.observe import observe
 
 PATH = click.Path(path_type=Path)
 Command = TypeVar("Command", bound=Callable[..., object])
@@ -71,6 +72,7 @@ def cli() -> None:
     \b
     gilplan interpreters          which CPython builds are here
     gilplan calibrate             measure this machine and those builds
+    gilplan observe app.py:task   turn a real program into a workload file
     gilplan predict WORKLOAD.toml --layout "3.13:threads=4"
     gilplan validate              run layouts for real beside their predictions
     gilplan demo                  all of it in short, on an example workload
@@ -209,6 +211,9 @@ def demo(seed: int) -> None:
     from gilplan.planner.demo import run_demo
 
     run_demo(seed=seed)
+
+
+cli.add_command(observe)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

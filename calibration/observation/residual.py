@@ -1,0 +1,106 @@
+"""How long a stretch with the GIL cannot be interrupted.
+
+A second thread sleeps for a random while and then asks for the GIL with an interval of 50 us. It
+goes on when the holder has reached a poll, so its lateness beyond what it is beside pure
+bytecode is the residual of the stretch between two polls that the request hit. The density of
+residuals falls as the survival function of stretches: f(r) = P(L > r) / E[L]. Grenander's
+estimator of a falling density, the slope of the least concave majorant of the residuals'
+distribution, therefore gives the stretches' lengths at the majorant's corners.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gilplan.model.durations import Empirical
+
+#: Below this the lateness is that of the scheduler, and the runtime's own poll time will do.
+NOTICEABLE = 200e-6
+LEAST_REQUESTS = 20
+STRETCHES = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Interruption:
+    """Stretches between polls: None where they are as short as bytecode's."""
+
+    uninterruptible: Empirical | None
+    p90: float
+
+    @property
+    def typical(self) -> float:
+        """The mean length of the stretch that a request hits: long ones are hit more often."""
+        if self.uninterruptible is None:
+            return 0.0
+        lengths = np.asarray(self.uninterruptible.samples)
+        return float((lengths**2).sum() / lengths.sum())
+
+
+def interruption(rounds: Sequence[tuple[Sequence[float], Sequence[float]]]) -> Interruption:
+    """Compare, round by round, how late requests are beside bytecode and beside tasks (seconds).
+
+    Every round must show the difference, for a busy machine is late by itself now and then. A
+    request that found the GIL free (lateness below the fastest beside bytecode) tells nothing.
+    """
+    usual: list[float] = []
+    late: list[float] = []
+    excess: list[float] = []
+    for bytecode, tasks in rounds:
+        if not bytecode:
+            continue
+        held = [time for time in tasks if time >= min(bytecode)]
+        usual += bytecode
+        late += held
+        if len(held) >= LEAST_REQUESTS / len(rounds):
+            excess.append(float(np.percentile(held, 90) - np.percentile(bytecode, 90)))
+    if len(late) < LEAST_REQUESTS or not excess:
+        return Interruption(None, 0.0)
+    p90 = max(float(np.median(excess)), 0.0)
+    if min(excess) < NOTICEABLE:
+        return Interruption(None, p90)
+    residuals = np.sort(np.maximum(np.asarray(late) - np.median(usual), 0.0))
+    return Interruption(stretches(residuals), p90)
+
+
+def stretches(residuals: NDArray[np.float64]) -> Empirical:
+    """Return the lengths of stretches whose residuals, hit at random instants, are these.
+
+    The share of time that each length takes is kept; very short ones stand as longer ones that
+    still are short, so that few samples can say so.
+    """
+    corners, slopes = concave_majorant(residuals)
+    lengths = corners[1:]
+    survival = np.append(slopes, 0.0)
+    time_share = (survival[:-1] - survival[1:]) * lengths
+    time_share /= time_share.sum()
+    lengths = np.maximum(lengths, lengths[-1] / STRETCHES)
+    frequency = time_share / lengths
+    counts = np.maximum(np.round(frequency / frequency.sum() * STRETCHES), time_share > 0.02)
+    samples = np.repeat(lengths, counts.astype(int))
+    return Empirical(tuple(round(float(length), 9) for length in samples))
+
+
+def concave_majorant(
+    ordered: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the corners of the least concave majorant of the distribution, and its slopes.
+
+    ``ordered``: ascending, not negative. Corners begin at 0; there is a slope per gap.
+    """
+    values, counts = np.unique(np.maximum(ordered, 1e-6), return_counts=True)
+    points = [(0.0, 0.0)]
+    for value, height in zip(values, np.cumsum(counts) / len(ordered), strict=True):
+        while len(points) > 1 and _slope(points[-2], points[-1]) <= _slope(
+            points[-1], (value, height)
+        ):
+            points.pop()
+        points.append((float(value), float(height)))
+    corners = np.array([x for x, _ in points])
+    heights = np.array([y for _, y in points])
+    return corners, np.diff(heights) / np.diff(corners)
+
+
+def _slope(a: tuple[float, float], b: tuple[float, float]) -> float:
+    return (b[1] - a[1]) / (b[0] - a[0])

@@ -1,0 +1,141 @@
+"""``gilplan observe``: its options, and nothing heavy until it runs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from gilplan.calibration.builds import Build
+    from gilplan.calibration.profile import Profile
+
+METHODS = ("exact", "sampling", "clock")
+
+
+@click.command()
+@click.argument("target", nargs=-1, metavar="TARGET | -- SCRIPT.py [ARGUMENT ...]")
+@click.option("--pid", type=click.IntRange(min=1), help="Observe a process that runs already.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Default: stdout."
+)
+@click.option(
+    "--interpreter",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="PATH",
+    help="The CPython build that runs the target. Default: the one that runs gilplan.",
+)
+@click.option(
+    "--method",
+    type=click.Choice(METHODS),
+    help="Default: the best that can be used here, in this order.",
+)
+@click.option("--time", default="2s", show_default=True, help="How long to observe.")
+@click.option("--tasks", type=click.IntRange(min=1), help="Stop after so many tasks.")
+@click.option(
+    "--profile",
+    "profile_path",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="For the clock method. Default: the user's own profile.",
+)
+def observe(
+    target: tuple[str, ...],
+    pid: int | None,
+    output: Path | None,
+    interpreter: Path | None,
+    method: str | None,
+    time: str,
+    tasks: int | None,
+    profile_path: Path | None,
+) -> None:
+    """Turn a real program into a workload file: what it does with the GIL, and for how long.
+
+    TARGET is path/to/file.py:function or module:function, a callable without arguments that does
+    one task. A script or a running process has no tasks: there, one cycle of a thread, from the
+    end of one wait to the end of the next, stands for one.
+
+    \b
+    exact      probes and scheduler switches through perf; root or CAP_PERFMON
+    sampling   the GIL's state read from outside, against the CPU clock; one's own processes
+    clock      CPU against wall time, two threads against one; needs a profile
+
+    \b
+    gilplan observe app.py:handle -o app.toml
+    gilplan observe --interpreter /usr/bin/python3.13 -o job.toml -- job.py --fast
+    gilplan observe --pid 4711 --time 10s
+    """
+    from gilplan.model.units import parse_time
+    from gilplan.planner.commands import tell, write_or_print
+    from gilplan.planner.progress import progress
+
+    given = _given(target, pid)
+    seconds = parse_time(time, "time")
+    if seconds <= 0:
+        raise click.UsageError("--time must be longer than no time.")
+    if output is not None and not os.access(output.absolute().parent, os.W_OK):
+        raise click.UsageError(f"-o {output}: its folder cannot be written.")
+    with progress() as report:
+        if given == "callable":
+            from gilplan.calibration.observation.observe import Method
+            from gilplan.calibration.observation.observe import observe as observe_callable
+
+            observation = observe_callable(
+                target[0],
+                _build(interpreter),
+                method=Method(method) if method else None,
+                time=seconds,
+                tasks=tasks,
+                profile=_profile(profile_path),
+                progress=report,
+            )
+        else:
+            from gilplan.calibration.observation.process import observe_process, observe_script
+
+            if tasks is not None:
+                raise click.UsageError("--tasks is for a callable; give --time instead.")
+            report(f"observing for {seconds:g} s", 0.2)
+            if pid is not None:
+                observation = observe_process(pid, time=seconds, method=method)
+            else:
+                observation = observe_script(
+                    target, _build(interpreter), time=seconds, method=method
+                )
+    write_or_print(observation.to_toml(), output)
+    tell([observation.workload.source, *observation.summary, *observation.notes])
+
+
+def _given(target: tuple[str, ...], pid: int | None) -> str:
+    """Say which of the three kinds of target was given."""
+    if (pid is None) == (not target):
+        raise click.UsageError("Give one of TARGET, --pid PID, and -- SCRIPT.py.")
+    if pid is not None:
+        return "process"
+    if len(target) == 1 and (":" in target[0] or not target[0].endswith(".py")):
+        return "callable"
+    return "script"
+
+
+def _build(interpreter: Path | None) -> Build:
+    from gilplan.calibration.builds import named_builds
+
+    path = interpreter or Path(sys.executable)
+    # Run by the path as given: a link from a virtual environment stands for its packages.
+    return replace(named_builds([path])[0], path=str(path.absolute()))
+
+
+def _profile(path: Path | None) -> Profile | None:
+    """Load the profile if there is one; one that was asked for must be usable."""
+    from gilplan.model.errors import ProfileError
+    from gilplan.planner.commands import usable_profile
+
+    try:
+        return usable_profile(path, allow_foreign=False)
+    except ProfileError:
+        if path is not None:
+            raise
+        return None
