@@ -113,7 +113,8 @@ def run_campaign(
 ) -> tuple[Samples, bool]:
     """Run all rounds; return the samples and whether Ctrl-C ended them early.
 
-    What fails is noted and not tried again: a kernel that hangs would hang in every round.
+    What fails on a build is noted and not tried again: a kernel that hangs would hang in every
+    round. What measures the machine has a second chance, for nothing can be predicted without.
     """
     reference = reference_of(builds)
     of_machine = machine_measurements(reference, cores, quick=quick)
@@ -121,7 +122,7 @@ def run_campaign(
     round_time = sum(m.expected_time for m in of_machine + of_builds)
     rounds = rounds_within(QUICK_TIME, round_time) if quick else FULL_ROUNDS
     total = rounds * round_time
-    samples, done, failed = Samples(), 0.0, set[Measurement]()
+    samples, done, chances = Samples(), 0.0, dict.fromkeys(of_machine, 2)
     clock, began = ProcessorClock(), time.monotonic()
     # Repeats for stolen time may lengthen the whole by a quarter: a busy host is not waited out.
     spare_time = total / 4
@@ -131,18 +132,21 @@ def run_campaign(
                 text = f"{measurement.kernel} on {measurement.build.name}"
                 progress(text, min(1.0, done / total))
             done += measurement.expected_time
-            if measurement in failed:
+            if chances.get(measurement, 1) == 0:
                 continue
             if quick and number > 0 and time.monotonic() - began > QUICK_LIMIT:
                 samples.note(f"slow or busy machine: cut short in round {number + 1} of {rounds}")
                 break
             try:
                 run = _run(measurement)
+                if run.paused_time:
+                    began += run.paused_time
+                    run = _run(measurement)
                 if run.steal_share > STEAL_LIMIT and spare_time > measurement.expected_time:
                     spare_time -= measurement.expected_time
                     run = min(run, _run(measurement), key=lambda one: one.steal_share)
             except MeasurementFailed as error:
-                failed.add(measurement)
+                chances[measurement] = chances.get(measurement, 1) - 1
                 samples.note(f"{measurement.build.name}: {error}")
             else:
                 samples.add(measurement, number, run)

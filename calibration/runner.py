@@ -10,6 +10,7 @@ import math
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,6 +22,9 @@ import psutil
 from gilplan.model.errors import MeasurementFailed
 
 KERNELS = Path(__file__).parent / "kernels"
+#: A wait of the first length that takes longer by the second: the machine stood still.
+WAIT_STEP = 1.0
+PAUSE = 2.0
 BUSY = ("user", "nice", "system")
 
 
@@ -29,12 +33,14 @@ class KernelRun:
     """What one run of a kernel gave.
 
     ``series``: raw samples by name; ``steal_share``: share of the machine's processor time that
-    the hypervisor gave to others during the run.
+    the hypervisor gave to others during the run; ``paused_time``: seconds for which the whole
+    machine stood still.
     """
 
     series: dict[str, list[float]]
     notes: tuple[str, ...]
     steal_share: float
+    paused_time: float = 0.0
 
 
 class KernelHung(MeasurementFailed):
@@ -98,7 +104,7 @@ def run_kernel(
     except OSError as error:
         raise MeasurementFailed(f"{label}: cannot start {python}: {error}") from error
     try:
-        output, complaint = process.communicate(timeout=timeout)
+        output, complaint, paused_time = _wait(process, timeout)
     except subprocess.TimeoutExpired:
         raise KernelHung(f"{label}: hung, killed after {timeout:.0f} s") from None
     finally:
@@ -106,7 +112,32 @@ def run_kernel(
     if process.returncode != 0:
         raise MeasurementFailed(f"{label}: {_death(process.returncode, complaint)}")
     series, notes = _parsed(label, output)
-    return KernelRun(series=series, notes=notes, steal_share=clock.steal_share)
+    return KernelRun(
+        series=series, notes=notes, steal_share=clock.steal_share, paused_time=paused_time
+    )
+
+
+def _wait(process: subprocess.Popen[str], timeout: float) -> tuple[str, str, float]:
+    """Wait for the process's end; return its output, its complaints and the time paused.
+
+    A virtual machine may be suspended for a minute while its clocks run on. A wait that takes
+    far longer than asked shows it; that time counts neither for the timeout nor as a sample.
+    """
+    waited_time, paused_time = 0.0, 0.0
+    while True:
+        step, began = min(WAIT_STEP, timeout - waited_time), time.monotonic()
+        try:
+            output, complaint = process.communicate(timeout=step)
+        except subprocess.TimeoutExpired:
+            waited_time += step
+            if waited_time >= timeout:
+                raise
+        else:
+            step = WAIT_STEP
+        excess = time.monotonic() - began - step
+        paused_time += excess if excess > PAUSE else 0.0
+        if process.returncode is not None:
+            return output, complaint, paused_time
 
 
 def _kill_group(process: subprocess.Popen[str]) -> None:

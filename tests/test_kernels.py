@@ -85,6 +85,16 @@ def test_hold_lasts_the_switch_interval_at_least():
     assert held[len(held) // 2] > 4.9e-3
 
 
+def test_wake_ups_cut_short_leave_every_idle_time_its_share():
+    build = next(iter(builds().values()))
+    idle_times = "2e-5,1e-3"
+    taken = run(build, "wake", idle_times, "--samples", "400", "--limit", "0.1")
+    first, second = (len(taken.series[f"idle {text}"]) for text in idle_times.split(","))
+    assert 0 < first < 400
+    assert abs(first - second) <= 1
+    assert taken.notes
+
+
 def test_workers_are_measured_for_each_count():
     build = next(iter(builds().values()))
     series = run(

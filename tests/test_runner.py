@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gilplan.calibration import campaign
+from gilplan.calibration import campaign, runner
 from gilplan.calibration.builds import Build
 from gilplan.calibration.campaign import Samples, reference_of, rounds_within
 from gilplan.calibration.measurements import Measurement
@@ -148,6 +148,15 @@ def measurement(kernel: str, *arguments: str, of: Build | None = None) -> Measur
     )
 
 
+class FinishedProcess:
+    """A process that has ended before anybody waits for it."""
+
+    returncode = 0
+
+    def communicate(self, timeout: float) -> tuple[str, str]:
+        return "samples", ""
+
+
 def kernel_run(**series: list[float]) -> KernelRun:
     return KernelRun(series=series, notes=(), steal_share=0.0)
 
@@ -198,6 +207,25 @@ def test_failing_kernel_is_noted_once_not_retried_and_costs_the_others_nothing(
     assert (tmp_path / "broken.py.runs").read_text() == "x"
 
 
+def test_kernel_of_the_machine_has_a_second_chance(monkeypatch: pytest.MonkeyPatch):
+    tried: list[str] = []
+
+    def failing(*arguments: object, **_: object) -> KernelRun:
+        tried.append(Path(str(arguments[1])).stem)
+        raise MeasurementFailed(f"{tried[-1]}: no")
+
+    monkeypatch.setattr(campaign, "run_kernel", failing)
+    monkeypatch.setattr(
+        campaign, "machine_measurements", lambda one, *_, **__: [measurement("wake", of=one)]
+    )
+    monkeypatch.setattr(
+        campaign, "build_measurements", lambda one, **_: [measurement("poll", of=one)]
+    )
+    rng = campaign.np.random.default_rng(0)
+    campaign.run_campaign([build((3, 13, 0))], 2, quick=False, rng=rng)
+    assert sorted(tried) == ["poll", "wake", "wake"]
+
+
 def test_interrupt_leaves_what_was_measured(
     monkeypatch: pytest.MonkeyPatch, write_kernel: WriteKernel
 ):
@@ -239,6 +267,35 @@ def test_run_with_stolen_time_is_repeated_once_and_the_quieter_kept(
     shares = iter([0.4, 0.1] + [0.0] * 7)
     samples, _ = campaign.run_campaign([one.build], 2, quick=False, rng=rng)
     assert samples.steal_shares == [0.1] + [0.0] * 7
+
+
+def test_run_during_which_the_machine_stood_still_is_not_kept(monkeypatch: pytest.MonkeyPatch):
+    runs = iter(
+        [
+            KernelRun(series={"poll": [65.0]}, notes=(), steal_share=0.0, paused_time=65.0),
+            kernel_run(poll=[1e-7]),
+        ]
+    )
+    monkeypatch.setattr(campaign, "run_kernel", lambda *_, **__: next(runs))
+    monkeypatch.setattr(campaign, "machine_measurements", lambda *_, **__: [])
+    monkeypatch.setattr(
+        campaign, "build_measurements", lambda one, **_: [measurement("poll", of=one)]
+    )
+    monkeypatch.setattr(campaign, "FULL_ROUNDS", 1)
+    rng = campaign.np.random.default_rng(0)
+    samples, _ = campaign.run_campaign([build((3, 13, 0))], 2, quick=False, rng=rng)
+    assert samples.pooled("poll/3.13.0", "poll") == [1e-7]
+
+
+def test_wait_that_took_far_longer_than_asked_is_a_pause(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    instants = iter([100.0, 165.0])
+    monkeypatch.setattr(runner.time, "monotonic", lambda: next(instants, 165.0))
+    process = FinishedProcess()
+    output, _, paused_time = runner._wait(process, PATIENCE)  # type: ignore[arg-type]
+    assert output == "samples"
+    assert paused_time == 65.0 - runner.WAIT_STEP
 
 
 def test_progress_runs_from_zero_to_one(monkeypatch: pytest.MonkeyPatch, write_kernel: WriteKernel):
