@@ -1,16 +1,8 @@
-"""Real runs of a program under one CPython build: its steps one by one, or a whole layout.
+"""Real runs of a program under one CPython build: its steps one by one, or a whole layout."""
 
-A run is a child process in a session of its own, so that a build that hangs or crashes costs one
-line of explanation; nothing of it survives its time limit.
-"""
-
-import contextlib
-import json
-import os
-import signal
-import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gilplan.calibration.builds import Build
+from gilplan.calibration.child import Child
 from gilplan.calibration.steps import StepSamples, StepTimes
-from gilplan.model.errors import MeasurementFailed
 from gilplan.model.layout import Layout
 from gilplan.model.workload import SegmentKind, Work
 
@@ -46,15 +38,17 @@ class RealRun:
 
     @property
     def throughput(self) -> float:
-        """Tasks per second in the window over all workers, parts of tasks included.
+        """Tasks per second in the window over all workers, parts of tasks included."""
+        return self.throughput_in(*self.window)
 
-        A task that crosses an edge of the window counts by the share of its response time that
-        lies inside; counting only whole tasks would be off by one per worker.
+    def throughput_in(self, begin: float, end: float) -> float:
+        """Tasks per second in ``[begin, end)``.
+
+        A task that crosses an edge counts by the share of its response time that lies inside;
+        counting only whole tasks would be off by one per worker.
         """
-        begin, end = self.window
-        return sum(_progress(row, end) - _progress(row, begin) for row in self.completed_at) / (
-            end - begin
-        )
+        done = sum(_progress(row, end) - _progress(row, begin) for row in self.completed_at)
+        return done / (end - begin)
 
     @property
     def response_times(self) -> NDArray[np.float64]:
@@ -85,20 +79,77 @@ def shipped_programs() -> dict[str, Path]:
     return {path.stem: path for path in sorted((HERE / "programs").glob("[a-z]*.py"))}
 
 
+def steps_child(build: Build, program: Path, *, time: float, warmup: float) -> Child:
+    """Start timing the program's steps in a single thread."""
+    arguments = [str(program), "--time", str(time), "--warmup", str(warmup)]
+    return _child(build, "time_steps.py", arguments, what=f"{program.stem} under {build.name}")
+
+
+@contextmanager
+def layout_child(build: Build, program: Path, layout: Layout, *, time: float) -> Iterator[Child]:
+    """Start the program in the layout; its workers stop ``time`` seconds after their start."""
+    options = {
+        "--processes": layout.processes,
+        "--interpreters": layout.interpreters,
+        "--threads": layout.threads,
+        "--gil": layout.gil.value,
+        "--switch-interval": layout.effective_switch_interval,
+        "--cores": layout.cores,
+        "--time": time,
+    }
+    given = [text for key, value in options.items() if value is not None for text in (key, value)]
+    with tempfile.TemporaryDirectory(prefix="gilplan-") as scratch:
+        arguments = [str(program), *map(str, given), "--scratch", scratch]
+        with _child(build, "run_layout.py", arguments, what=f"{program.stem} as {layout}") as child:
+            yield child
+
+
 def measure_steps(build: Build, program: Path, *, time: float, warmup: float = 0.05) -> StepSamples:
     """Time the program's steps in a single thread for ``time`` seconds.
 
     Raises `MeasurementFailed` when the program cannot run under the build.
     """
-    answer = _answer(
-        build,
-        "time_steps.py",
-        [str(program), "--time", str(time), "--warmup", str(warmup)],
-        what=f"{program.stem} under {build.name}",
-        time_limit=time + warmup + SET_UP_LIMIT,
+    with steps_child(build, program, time=time, warmup=warmup) as child:
+        child.answer(warmup + SET_UP_LIMIT)
+        return step_samples(program.stem, child.answer(time + SET_UP_LIMIT))
+
+
+def run_for_real(
+    build: Build,
+    program: Path,
+    layout: Layout,
+    *,
+    warmup: float,
+    time: float,
+    time_limit: float = SET_UP_LIMIT,
+) -> RealRun:
+    """Run the program in the layout: ``warmup`` seconds, then ``time`` seconds that count.
+
+    Raises `MeasurementFailed` when it cannot run, crashes, or is not set up or not done
+    ``time_limit`` seconds after it should be.
+    """
+    with layout_child(build, program, layout, time=warmup + time) as child:
+        child.answer(time_limit)
+        answer = child.answer(warmup + time + time_limit)
+    return RealRun(
+        layout=layout,
+        completed_at=completions(answer),
+        window=(warmup, warmup + time),
+        steal_time=answer["steal_time"],
     )
+
+
+def completions(answer: dict[str, Any]) -> tuple[tuple[float, ...], ...]:
+    """Return a layout's completions per worker in seconds since the start."""
+    return tuple(
+        tuple((np.asarray(row, dtype=np.float64) / 1e9).tolist()) for row in answer["completions"]
+    )
+
+
+def step_samples(program: str, answer: dict[str, Any]) -> StepSamples:
+    """Return the step times that a child measured."""
     return StepSamples(
-        program=program.stem,
+        program=program,
         steps=tuple(
             StepTimes(
                 name=step["name"],
@@ -113,85 +164,6 @@ def measure_steps(build: Build, program: Path, *, time: float, warmup: float = 0
     )
 
 
-def run_for_real(
-    build: Build,
-    program: Path,
-    layout: Layout,
-    *,
-    warmup: float,
-    time: float,
-    time_limit: float | None = None,
-) -> RealRun:
-    """Run the program in the layout: ``warmup`` seconds, then ``time`` seconds that count.
-
-    Raises `MeasurementFailed` when it cannot run, crashes, or is not done after ``time_limit``
-    (by default the time it measures and 20 s).
-    """
-    options = {
-        "--processes": layout.processes,
-        "--interpreters": layout.interpreters,
-        "--threads": layout.threads,
-        "--gil": layout.gil.value,
-        "--switch-interval": layout.effective_switch_interval,
-        "--cores": layout.cores,
-        "--warmup": warmup,
-        "--time": time,
-    }
-    given = [text for key, value in options.items() if value is not None for text in (key, value)]
-    with tempfile.TemporaryDirectory(prefix="gilplan-") as scratch:
-        answer = _answer(
-            build,
-            "run_layout.py",
-            [str(program), *map(str, given), "--scratch", scratch],
-            what=f"{program.stem} as {layout}",
-            time_limit=time_limit or warmup + time + SET_UP_LIMIT,
-        )
-    return RealRun(
-        layout=layout,
-        completed_at=tuple(
-            tuple((np.asarray(row, dtype=np.float64) / 1e9).tolist())
-            for row in answer["completions"]
-        ),
-        window=(answer["window"][0], answer["window"][1]),
-        steal_time=answer["steal_time"],
-    )
-
-
-def _answer(
-    build: Build, script: str, arguments: list[str], *, what: str, time_limit: float
-) -> dict[str, Any]:
-    """Run a harness script under the build and return its JSON."""
+def _child(build: Build, script: str, arguments: Sequence[str], *, what: str) -> Child:
     command = [build.path, *FLAGS, str(HERE / "harness" / script), *arguments]
-    try:
-        child = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise MeasurementFailed(f"{what}: {build.path} does not start: {error}") from None
-    try:
-        output, complaints = child.communicate(timeout=time_limit)
-    except subprocess.TimeoutExpired:
-        raise MeasurementFailed(f"{what}: no end after {time_limit:g} s, stopped") from None
-    finally:
-        _end(child)
-    try:
-        answer: dict[str, Any] = json.loads(output)
-    except ValueError:
-        last = (complaints.strip().splitlines() or [f"exit status {child.returncode}"])[-1]
-        raise MeasurementFailed(f"{what}: {last}") from None
-    if "error" in answer:
-        raise MeasurementFailed(f"{what}: {answer['error']}")
-    return answer
-
-
-def _end(child: subprocess.Popen[str]) -> None:
-    """Kill the process group of a child that still runs; one that ended has ended its own."""
-    if child.poll() is None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGKILL)
-        child.communicate()
+    return Child(command, what=what)

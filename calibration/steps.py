@@ -1,7 +1,7 @@
 """From timed steps to a workload: what a program demands when nothing is in its way."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +58,22 @@ class StepSamples:
             ),
             whole=self.whole + later.whole,
         )
+
+    def selected(self, kept: NDArray[np.bool_]) -> "StepSamples":
+        """Return the tasks that ``kept`` marks: ``(tasks,)``."""
+        return replace(
+            self,
+            steps=tuple(
+                replace(step, times=tuple(np.asarray(step.times)[kept].tolist()))
+                for step in self.steps
+            ),
+            whole=tuple(np.asarray(self.whole)[kept].tolist()),
+        )
+
+    @property
+    def rate(self) -> float:
+        """Tasks per second of the single thread, from the untouched tasks."""
+        return len(self.whole) / float(np.sum(self.whole))
 
     @property
     def stamp_ratio(self) -> float:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from gilplan.calibration.builds import Build
-from gilplan.model.checks import require_count, require_finite, require_positive
+from gilplan.calibration.pairing import Turns
+from gilplan.model.checks import require_count
 from gilplan.model.errors import InvalidValue
 from gilplan.model.layout import DEFAULT_SWITCH_INTERVAL, GilMode, Layout
 
@@ -42,45 +43,34 @@ class Cell:
 class Study:
     """Cells and how to measure them.
 
-    Each of ``repeats`` rounds runs every cell once for ``warmup`` and then ``time`` seconds, and
-    times the steps of its program for ``step_time`` seconds beside it. ``seed`` fixes the order.
+    Each of ``repeats`` rounds runs every cell once, in ``turns`` with a single thread of its
+    program. ``seed`` fixes the order.
     """
 
     cells: tuple[Cell, ...]
     repeats: int
-    warmup: float
-    time: float
-    step_time: float
+    turns: Turns
     seed: int
 
     def __post_init__(self) -> None:
         if not self.cells:
             raise InvalidValue("cells", "at least one cell", [], "give a build to validate on")
         require_count("repeats", self.repeats)
-        require_finite("warmup", self.warmup)
-        require_positive("time", self.time)
-        require_positive("step_time", self.step_time)
         require_count("seed", self.seed, least=0)
 
     @classmethod
     def quick(cls, builds: Sequence[Build], programs: Iterable[str], *, seed: int) -> "Study":
-        """About 40 cells in less than two minutes of measuring."""
+        """About 40 cells in some two minutes of measuring."""
         cells = balanced_cells(builds, programs, count=40, seed=seed)
-        return cls(cells=cells, repeats=3, warmup=0.05, time=0.3, step_time=0.12, seed=seed)
+        turns = Turns(count=16, window=0.08, reference_window=0.04, warmup=0.1)
+        return cls(cells=cells, repeats=1, turns=turns, seed=seed)
 
     @classmethod
     def full(cls, builds: Sequence[Build], programs: Iterable[str], *, seed: int) -> "Study":
         """Some 240 cells, about half an hour of measuring."""
         cells = balanced_cells(builds, programs, count=240, seed=seed)
-        return cls(cells=cells, repeats=5, warmup=0.1, time=0.8, step_time=0.5, seed=seed)
-
-    @property
-    def blocks(self) -> tuple[tuple[Cell, ...], ...]:
-        """The cells grouped by build and program: what shares a timing of its steps."""
-        groups: dict[tuple[str, str], list[Cell]] = {}
-        for cell in self.cells:
-            groups.setdefault((cell.layout.build, cell.program), []).append(cell)
-        return tuple(tuple(group) for group in groups.values())
+        turns = Turns(count=24, window=0.1, reference_window=0.04, warmup=0.15)
+        return cls(cells=cells, repeats=2, turns=turns, seed=seed)
 
 
 def natural_gil(build: Build) -> GilMode:

@@ -1,8 +1,9 @@
 """Predicted beside measured: run a study's cells for real and compare.
 
-The host's speed drifts, so each cell's prediction rests on steps timed right before and after its
-real runs, in the same rounds; the median over rounds is compared with the prediction, and the
-rounds' spread says how repeatable the measurement itself is.
+The machine's speed drifts, so each cell is measured in turns with a single thread of the same
+program (see `pairing`), in several rounds over all cells. Its measured throughput is the one
+relative to the single thread's, times the single thread's over the whole study; the scatter of
+the turns says how repeatable the measurement itself is.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gilplan.calibration.builds import Build
-from gilplan.calibration.realrun import RealRun, measure_steps, run_for_real
+from gilplan.calibration.pairing import PairedRun, measure_paired
 from gilplan.calibration.steps import StepSamples, workload_from_steps
 from gilplan.calibration.study import Cell, Study
 from gilplan.calibration.validation_result import Row, Skipped, Validation
@@ -30,13 +31,15 @@ Predict = Callable[[Workload, Layout], Prediction]
 Progress = Callable[[str, int, int], None]
 
 PERCENTILES = (50, 95, 99)
+#: A 90 % interval's half-width in standard deviations of a normal.
+Z90 = 1.6448536269514722
 
 
 @dataclass(slots=True, kw_only=True)
 class Measurements:
     """What has been measured so far; grows while the study runs."""
 
-    runs: dict[Cell, list[RealRun]] = field(default_factory=dict)
+    runs: dict[Cell, list[PairedRun]] = field(default_factory=dict)
     steps: dict[tuple[str, str], StepSamples] = field(default_factory=dict)
     failures: dict[Cell, str] = field(default_factory=dict)
     interrupted: bool = False
@@ -76,51 +79,37 @@ def measure(
     measurements = Measurements()
     by_name = {build.name: build for build in builds}
     total = study.repeats * len(study.cells)
-    done = 0
     try:
-        for block in _schedule(study):
-            build = by_name[block[0].layout.build]
-            _measure_block(study, block, build, programs[block[0].program], measurements)
-            done += len(block)
+        for done, cell in enumerate(_schedule(study), 1):
+            build = by_name[cell.layout.build]
+            _measure_cell(study, cell, build, programs[cell.program], measurements)
             if progress is not None:
-                progress(f"{block[0].program} under {build.name}", done, total)
+                progress(str(cell), done, total)
     except KeyboardInterrupt:
         measurements.interrupted = True
     return measurements
 
 
-def _schedule(study: Study) -> Iterator[tuple[Cell, ...]]:
-    """Yield the blocks of every round: blocks, and cells in a block, in random order."""
+def _schedule(study: Study) -> Iterator[Cell]:
+    """Yield the cells of every round, each round in a random order of its own."""
     rng = np.random.default_rng(np.random.SeedSequence(entropy=study.seed, spawn_key=(1,)))
-    blocks = study.blocks
     for _ in range(study.repeats):
-        for index in rng.permutation(len(blocks)):
-            block = blocks[index]
-            yield tuple(block[cell] for cell in rng.permutation(len(block)))
+        for index in rng.permutation(len(study.cells)):
+            yield study.cells[index]
 
 
-def _measure_block(
-    study: Study, block: tuple[Cell, ...], build: Build, program: Path, into: Measurements
+def _measure_cell(
+    study: Study, cell: Cell, build: Build, program: Path, into: Measurements
 ) -> None:
-    """Time the steps, run the cells, time the steps again: a drift in between cancels."""
-    waiting = [cell for cell in block if cell not in into.failures]
-    if not waiting:
+    if cell in into.failures:
         return
     try:
-        into.add_steps(build.name, measure_steps(build, program, time=study.step_time / 2))
+        run = measure_paired(build, program, cell.layout, study.turns)
     except MeasurementFailed as failure:
-        into.failures.update(dict.fromkeys(waiting, str(failure)))
+        into.failures[cell] = str(failure)
         return
-    for cell in waiting:
-        try:
-            run = run_for_real(build, program, cell.layout, warmup=study.warmup, time=study.time)
-            into.runs.setdefault(cell, []).append(run)
-        except MeasurementFailed as failure:
-            into.failures[cell] = str(failure)
-    try:
-        into.add_steps(build.name, measure_steps(build, program, time=study.step_time / 2))
-    except MeasurementFailed as failure:
-        into.failures.update(dict.fromkeys(waiting, str(failure)))
+    into.runs.setdefault(cell, []).append(run)
+    into.add_steps(build.name, run.reference)
 
 
 def compare(
@@ -149,7 +138,8 @@ def compare(
     predictions = (executor.map if executor is not None else map)(predict, wanted, layouts)
     try:
         for cell, workload, prediction in zip(cells, wanted, predictions, strict=True):
-            rows.append(_row(cell, workload, prediction, measurements.runs[cell], cores))
+            single = measurements.steps[cell.layout.build, cell.program].rate
+            rows.append(_row(cell, workload, prediction, measurements.runs[cell], single, cores))
             if progress is not None:
                 progress(f"predicted {cell}", len(rows), len(cells))
     except KeyboardInterrupt:
@@ -165,14 +155,20 @@ def compare(
 
 
 def _row(
-    cell: Cell, workload: Workload, prediction: Prediction, runs: Sequence[RealRun], cores: int
+    cell: Cell,
+    workload: Workload,
+    prediction: Prediction,
+    runs: Sequence[PairedRun],
+    single: float,
+    cores: int,
 ) -> Row:
     layout = cell.layout
-    throughputs = np.array([run.throughput for run in runs])
-    measured = float(np.median(throughputs))
+    measured = single * float(np.mean([run.relative_throughput for run in runs]))
+    error_of_mean = single * float(
+        np.sqrt(np.mean([run.standard_error**2 for run in runs]) / len(runs))
+    )
     usable = cores if layout.cores is None else layout.cores
-    spread = float(np.ptp(throughputs)) / 2 / measured if len(runs) > 1 and measured else None
-    real = _percentiles(np.concatenate([run.response_times for run in runs]))
+    real = _percentiles(np.concatenate([run.run.response_times for run in runs]))
 
     def error(value: float) -> float:
         return (value - measured) / measured if measured else float(value > 0)
@@ -192,7 +188,7 @@ def _row(
         predicted_lower=prediction.throughput.lower,
         predicted_upper=prediction.throughput.upper,
         measured=measured,
-        repeatability=spread,
+        repeatability=Z90 * error_of_mean / measured if measured else None,
         error=error(prediction.throughput.mean),
         error_amdahl=error(amdahl(workload, layout, usable)),
         error_processor_sharing=error(processor_sharing(workload, layout, usable)),
@@ -203,7 +199,7 @@ def _row(
         predicted_p50=forecast(50),
         predicted_p95=forecast(95),
         predicted_p99=forecast(99),
-        steal_time=sum(run.steal_time for run in runs),
+        steal_time=sum(run.run.steal_time for run in runs),
     )
 
 

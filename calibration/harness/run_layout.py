@@ -1,14 +1,15 @@
 """Run a program for real in one layout and print every completion as JSON.
 
     python run_layout.py PROGRAM --processes 1 --interpreters 2 --threads 2 --gil own
-        --switch-interval 0.005 --warmup 0.1 --time 0.5
+        --switch-interval 0.005 --time 0.5
 
 Every process is a fork of this one, made before any thread or interpreter exists. With one
 interpreter it is the main one; with more, each is a sub-interpreter run by a thread of its own,
 and the main thread waits. All workers set up, do one task, meet, and start together.
 
-Output: ``{"completions": [[ns since the start, ...] per worker], "window": [from, to] in seconds,
-"gil_enabled", "steal_time"}``, or ``{"error": "one line"}`` with exit status 1.
+Output: a line ``{"started_at": perf_counter_ns}`` when all are ready, then a line
+``{"completions": [[ns since the start, ...] per worker], "gil_enabled", "steal_time"}``, or
+``{"error": "one line"}`` with exit status 1.
 """
 
 import argparse
@@ -56,8 +57,7 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--gil", choices=["own", "shared", "disabled"], default="shared")
     parser.add_argument("--switch-interval", type=float)
     parser.add_argument("--cores", type=int)
-    parser.add_argument("--warmup", type=float, default=0.1)
-    parser.add_argument("--time", type=float, default=0.5)
+    parser.add_argument("--time", type=float, default=0.5, help="seconds from the start")
     parser.add_argument("--scratch", help="folder for the workers' files, else a temporary one")
     return parser.parse_args(argv)
 
@@ -220,7 +220,7 @@ def measure(options: argparse.Namespace, scratch: str) -> dict[str, Any]:
         "program": os.path.abspath(options.program),
         "threads": options.threads,
         "switch_interval": options.switch_interval,
-        "run_time_ns": int((options.warmup + options.time) * 1e9),
+        "run_time_ns": int(options.time * 1e9),
         "scratch": scratch,
         "gil": options.gil,
         "go": go_child,
@@ -236,6 +236,7 @@ def measure(options: argparse.Namespace, scratch: str) -> dict[str, Any]:
         stolen = steal_time()
         start = time.perf_counter_ns() + LEAD_NS
         os.write(go, start.to_bytes(8, "little") * workers)
+        print(json.dumps({"started_at": start}), flush=True)
         for pid, _ready in children:
             _pid, status = os.waitpid(pid, 0)
             if status:
@@ -245,7 +246,6 @@ def measure(options: argparse.Namespace, scratch: str) -> dict[str, Any]:
         raise
     return {
         "completions": completions(scratch, workers),
-        "window": [options.warmup, options.warmup + options.time],
         "gil_enabled": gil_enabled,
         "steal_time": steal_time() - stolen,
     }

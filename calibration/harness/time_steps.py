@@ -2,21 +2,29 @@
 
     python time_steps.py PROGRAM --time 0.5 [--warmup 0.1] [--switch-interval 0.005]
 
+SIGTERM ends it early, with what it has timed so far.
+
 Tasks with a clock reading between steps alternate with tasks without, so that what the readings
 cost is known: a step's time has the cost of reading the clock taken off, measured in the same
 process, and ``whole`` is what the untouched task takes.
 
 Output: ``{"steps": [{"name", "kind", "work", "releases", "times": [seconds, ...]}, ...],
-"whole": [seconds, ...], "stamp_time": seconds, "result": text of the task's result}``, or
-``{"error": "one line"}`` with exit status 1.
+"whole": [seconds, ...], "stamped_at" and "whole_at": when each began (perf_counter_ns),
+"stamp_time": seconds, "result": text of the task's result}``, or ``{"error": "one line"}`` with
+exit status 1. A line ``{"started_at": perf_counter_ns}`` comes first, when the warm-up is over.
+
+The task runs in a thread other than the main one, as the workers of a layout do: memory then
+comes from the same kind of malloc arena.
 """
 
 import argparse
 import itertools
 import json
 import os
+import signal
 import statistics
 import sys
+import threading
 import time
 from typing import Any
 
@@ -42,13 +50,13 @@ def stamped_task(calls: tuple[Any, ...], state: Any, stamps: list[int]) -> None:
         stamps[number] = clock()
 
 
-def whole_task(calls: tuple[Any, ...], state: Any) -> int:
-    """Do a task as the workers of a layout do; return its nanoseconds."""
+def whole_task(calls: tuple[Any, ...], state: Any) -> tuple[int, int]:
+    """Do a task as the workers of a layout do; return when it began and ended."""
     clock = time.perf_counter_ns
     start = clock()
     for call in calls:
         call(state)
-    return clock() - start
+    return start, clock()
 
 
 def stamp_cost() -> float:
@@ -66,8 +74,8 @@ def stamp_cost() -> float:
     return statistics.median(gaps)
 
 
-def measure(options: argparse.Namespace) -> dict[str, Any]:
-    """Alternate stamped and whole tasks until the time is over."""
+def measure(options: argparse.Namespace, told_to_end: list[int]) -> dict[str, Any]:
+    """Alternate stamped and whole tasks until the time is over or a signal says so."""
     program = execute(WORKER)["load"](options.program)
     steps = program["STEPS"]
     calls = tuple(step[CALL] for step in steps)
@@ -75,13 +83,16 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     stamps = [0] * (len(steps) + 1)
     cost = stamp_cost()
     rows: list[list[int]] = []
-    wholes: list[int] = []
+    wholes: list[tuple[int, int]] = []
     begin = time.perf_counter()
     while time.perf_counter() - begin < options.warmup:
         stamped_task(calls, state, stamps)
         whole_task(calls, state)
+    print(json.dumps({"started_at": time.perf_counter_ns()}), flush=True)
     begin = time.perf_counter()
-    while time.perf_counter() - begin < options.time or len(rows) < options.tasks:
+    while len(rows) < options.tasks or (
+        time.perf_counter() - begin < options.time and not told_to_end
+    ):
         stamped_task(calls, state, stamps)
         rows.append(stamps.copy())
         wholes.append(whole_task(calls, state))
@@ -96,7 +107,9 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
             }
             for n, step in enumerate(steps)
         ],
-        "whole": [max(whole - cost, 0.0) / 1e9 for whole in wholes],
+        "stamped_at": [row[0] for row in rows],
+        "whole": [max(end - start - cost, 0.0) / 1e9 for start, end in wholes],
+        "whole_at": [start for start, _end in wholes],
         "stamp_time": cost / 1e9,
         "result": repr(state.result),
     }
@@ -112,15 +125,23 @@ def main(argv: list[str]) -> None:
     options = parser.parse_args(argv)
     if options.switch_interval is not None:
         sys.setswitchinterval(options.switch_interval)
-    status = 0
-    try:
-        result = measure(options)
-    except Exception as error:
-        result = {"error": f"{type(error).__name__}: {error}"}
-        status = 1
-    json.dump(result, sys.stdout)
-    sys.stdout.flush()
-    os._exit(status)
+    answers: list[dict[str, Any]] = []
+    told_to_end: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _frame: told_to_end.append(number))
+
+    def work() -> None:
+        # A signal that this thread received would not wake the main one, which handles it.
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+        try:
+            answers.append(measure(options, told_to_end))
+        except BaseException as error:
+            answers.append({"error": f"{type(error).__name__}: {error}"})
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    print(json.dumps(answers[0]), flush=True)
+    os._exit("error" in answers[0])
 
 
 if __name__ == "__main__":

@@ -48,14 +48,15 @@ class Crew:
         self.first_worker = first_worker
 
     def run(self) -> None:
-        """Run one worker per thread; a single one in the calling thread itself."""
+        """Run one worker per thread, none in the main one.
+
+        Memory that a thread other than the main one allocates comes from another malloc arena,
+        which makes some programs faster and others slower: all layouts should have the same.
+        """
         interval = self.settings["switch_interval"]
         if interval is not None:
             sys.setswitchinterval(interval)
         threads = self.settings["threads"]
-        if threads == 1:
-            self.work(self.first_worker)
-            return
         team = [
             threading.Thread(target=self.work, args=(self.first_worker + number,))
             for number in range(threads)

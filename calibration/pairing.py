@@ -1,0 +1,233 @@
+"""A layout and its single thread, measured in turns on a machine that changes its speed.
+
+A core's speed depends on what it shares with whom: its clock, its caches, on a virtual machine
+the other half of a physical core. It changes by tens of per cent within a second, so that two
+runs one after the other cannot be compared. Here both run at the same time and take turns: one
+is stopped (SIGSTOP) while the other goes on, for windows shorter than the changes. The single
+thread goes round the cores from turn to turn, because a layout uses them all.
+
+What comes out is the layout's throughput relative to the single thread's, and the single
+thread's step times, from the same seconds.
+
+Limit: timers run on while a process is stopped, so that every window begins with the time-outs
+that came due. Windows last at least twenty switch intervals for that reason.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from time import perf_counter_ns, sleep
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gilplan.calibration.builds import Build
+from gilplan.calibration.child import Child
+from gilplan.calibration.realrun import (
+    SET_UP_LIMIT,
+    RealRun,
+    layout_child,
+    step_samples,
+    steps_child,
+)
+from gilplan.calibration.steps import StepSamples
+from gilplan.model.errors import MeasurementFailed
+from gilplan.model.layout import Layout
+
+INTERVALS_PER_WINDOW = 20
+LEAST_TURNS = 5
+#: What stopping, continuing and moving processes may add to a turn.
+TURN_OVERHEAD = 0.005
+
+Span = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turns:
+    """``count`` windows of the layout of ``window`` seconds each, and the reference's between.
+
+    A layout with a long switch interval gets fewer and longer ones, at least five. It runs
+    ``warmup`` seconds before the first.
+    """
+
+    count: int
+    window: float
+    reference_window: float
+    warmup: float
+
+    def window_of(self, layout: Layout) -> float:
+        """The length of a window of this layout."""
+        return max(self.window, INTERVALS_PER_WINDOW * layout.effective_switch_interval)
+
+    def count_of(self, layout: Layout) -> int:
+        """How many windows this layout gets."""
+        return max(round(self.count * self.window / self.window_of(layout)), LEAST_TURNS)
+
+    def time_of(self, layout: Layout) -> float:
+        """How long the whole takes, both sides' turns together."""
+        turn = self.window_of(layout) + self.reference_window + 2 * TURN_OVERHEAD
+        return self.warmup + self.count_of(layout) * turn + self.reference_window + TURN_OVERHEAD
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairedRun:
+    """A layout's run with the reference's in between.
+
+    ``run`` counts the time that the layout was not stopped; ``rates`` are its tasks per second
+    in each turn and ``reference_rates`` those of the single thread around it, ``(turns,)``;
+    ``reference`` holds the single thread's step times.
+    """
+
+    run: RealRun
+    rates: tuple[float, ...]
+    reference_rates: tuple[float, ...]
+    reference: StepSamples
+
+    @property
+    def relative_throughput(self) -> float:
+        """Throughput over the single thread's: the ratio of the means over the turns."""
+        return float(np.mean(self.rates) / np.mean(self.reference_rates))
+
+    @property
+    def standard_error(self) -> float:
+        """Standard error of `relative_throughput`, from the scatter of the turns (delta method)."""
+        rates, references = np.asarray(self.rates), np.asarray(self.reference_rates)
+        residuals = rates - self.relative_throughput * references
+        return float(residuals.std(ddof=1) / np.sqrt(len(rates)) / references.mean())
+
+
+def measure_paired(build: Build, program: Path, layout: Layout, turns: Turns) -> PairedRun:
+    """Run the program in the layout and in a single thread by turns.
+
+    Raises `MeasurementFailed` when either cannot run, crashes or does not end.
+    """
+    time = turns.time_of(layout)
+    with steps_child(build, program, time=time + SET_UP_LIMIT, warmup=turns.warmup) as reference:
+        reference.answer(turns.warmup + SET_UP_LIMIT)
+        reference.stop()
+        with layout_child(build, program, layout, time=time) as child:
+            started_at = child.answer(SET_UP_LIMIT)["started_at"]
+            spans, reference_spans = _take_turns(child, reference, started_at, layout, turns)
+            answer = child.answer(time + SET_UP_LIMIT)
+        timed = reference.answer(time + SET_UP_LIMIT)
+    return _paired(program.stem, layout, (answer, started_at, spans), (timed, reference_spans))
+
+
+def _take_turns(
+    child: Child, reference: Child, started_at: int, layout: Layout, turns: Turns
+) -> tuple[list[Span], list[Span]]:
+    """Let the layout warm up, then alternate; return when each ran, the warm-up first."""
+    cores = sorted(os.sched_getaffinity(0))[: layout.cores]
+    sleep(max(started_at / 1e9 + turns.warmup - perf_counter_ns() / 1e9, 0))
+    child.stop()
+    spans = [(started_at, perf_counter_ns())]
+    reference_spans: list[Span] = []
+    count = turns.count_of(layout)
+    for turn in range(count + 1):
+        os.sched_setaffinity(reference.pid, {cores[turn % len(cores)]})
+        for thread in os.listdir(f"/proc/{reference.pid}/task"):
+            os.sched_setaffinity(int(thread), {cores[turn % len(cores)]})
+        with _running(reference, reference_spans):
+            sleep(turns.reference_window)
+        if turn < count:
+            with _running(child, spans):
+                sleep(turns.window_of(layout))
+    child.resume()
+    reference.end()
+    reference.resume()
+    return spans, reference_spans
+
+
+@contextmanager
+def _running(child: Child, spans: list[Span]) -> Iterator[None]:
+    began_at = perf_counter_ns()
+    child.resume()
+    yield
+    child.stop()
+    spans.append((began_at, perf_counter_ns()))
+
+
+def _paired(
+    program: str,
+    layout: Layout,
+    measured: tuple[dict[str, Any], int, list[Span]],
+    timed: tuple[dict[str, Any], list[Span]],
+) -> PairedRun:
+    answer, started_at, spans = measured
+    edges = np.cumsum([0, *(end - begin for begin, end in spans)]) / 1e9
+    last = spans[-1][1] - started_at
+    rows = tuple(
+        tuple(_unstopped([started_at + at for at in row if at <= last], spans).tolist())
+        for row in answer["completions"]
+    )
+    run = RealRun(
+        layout=layout,
+        completed_at=rows,
+        window=(float(edges[1]), float(edges[-1])),
+        steal_time=answer["steal_time"],
+    )
+    reference = _inside(program, timed[0], timed[1])
+    rates = _rates(timed[0], timed[1], reference.stamp_ratio)
+    if not np.isfinite(rates).all():
+        raise MeasurementFailed(f"{program} as {layout}: a turn of the single thread did no task")
+    return PairedRun(
+        run=run,
+        rates=tuple(
+            run.throughput_in(float(begin), float(end)) for begin, end in pairwise(edges[1:])
+        ),
+        reference_rates=tuple((before + after) / 2 for before, after in pairwise(rates)),
+        reference=reference,
+    )
+
+
+def _unstopped(
+    instants: Sequence[float] | NDArray[np.float64], spans: list[Span]
+) -> NDArray[np.float64]:
+    """Turn clock readings (ns) into the seconds that a child had been running by then."""
+    begins, ends = np.array(spans, dtype=np.float64).T
+    ran = np.cumsum(ends - begins)
+    knots = np.stack([begins, ends], axis=1).ravel()
+    at_knots = np.stack([ran - (ends - begins), ran], axis=1).ravel()
+    times: NDArray[np.float64] = np.interp(instants, knots, at_knots) / 1e9
+    return times
+
+
+def _rates(timed: dict[str, Any], spans: list[Span], stamp_ratio: float) -> list[float]:
+    """Tasks per second of the single thread in each of its spans.
+
+    Stamped and untouched tasks alternate; progress counts in pairs, parts of a pair included.
+    An untouched task is ``stamp_ratio`` times as long as a stamped one.
+    """
+    marks = _unstopped(np.asarray(timed["whole_at"], dtype=np.float64), spans)
+    edges = _unstopped(np.array([spans[0][0], *(end for _, end in spans)], dtype=float), spans)
+    pairs = np.diff(np.interp(edges, marks, np.arange(len(marks), dtype=float)))
+    # Before the first mark and after the last one there is no progress to read off.
+    lengths = np.diff(np.clip(edges, marks[0], marks[-1]))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        rates: list[float] = (pairs / lengths * (1 + stamp_ratio) / stamp_ratio).tolist()
+    return rates
+
+
+def _inside(program: str, timed: dict[str, Any], spans: list[Span]) -> StepSamples:
+    """Keep the step times of tasks that ran without being stopped."""
+    samples = step_samples(program, timed)
+    totals = np.sum([step.times for step in samples.steps], axis=0)
+    wholes = np.asarray(samples.whole)
+    # The two kinds of task alternate, and only neighbours that both ran through say anything
+    # about each other.
+    kept = _within(np.asarray(timed["stamped_at"]), totals, spans) & _within(
+        np.asarray(timed["whole_at"]), wholes, spans
+    )
+    return samples.selected(kept)
+
+
+def _within(begun: NDArray[Any], times: NDArray[Any], spans: list[Span]) -> NDArray[np.bool_]:
+    """Which tasks lie wholly inside one of the spans, ns."""
+    ended = begun + times * 1e9
+    inside = [(begun >= begin) & (ended <= end) for begin, end in spans]
+    mask: NDArray[np.bool_] = np.any(inside, axis=0)
+    return mask
