@@ -52,6 +52,7 @@ MACHINE = Machine(
     time_slice=known(3e-3),
     preemption_latency=known(1e-5),
     context_switch_time=known(2e-6),
+    forced_switch_time=known(2e-5),
 )
 RUNTIME = Runtime(
     build="3.13.0", version=(3, 13, 0), release_time=known(1e-7), poll_time=known(1e-7)

@@ -56,6 +56,7 @@ def machine_from(
         time_slice=time_slice(samples, reference, rng),
         preemption_latency=preemption_latency(samples, reference, slack, rng),
         context_switch_time=context_switch_time(samples, reference, rng),
+        forced_switch_time=forced_switch_time(samples, reference, rng),
     )
 
 
@@ -204,6 +205,15 @@ def context_switch_time(samples: Samples, reference: str, rng: np.random.Generat
         return _assumed(2e-6, 5e-7, 2e-5, "slice")
     calls = samples.pooled(f"slice/{reference}", "call")
     return median_difference(turns, calls, source="slice", rng=rng, floor=0.0)
+
+
+def forced_switch_time(samples: Samples, reference: str, rng: np.random.Generator) -> Estimate:
+    """Estimate a switch at the end of a slice, the timer interrupt included."""
+    taken = samples.pooled(f"slice/{reference}", "forced switch")
+    if not taken:
+        samples.note("forced switch: assumed 10 us, not measured")
+        return _assumed(1e-5, 2e-6, 1e-4, "slice")
+    return median(taken, source="slice", rng=rng)
 
 
 def runtime_from(

@@ -9,6 +9,7 @@ the turns says how repeatable the measurement itself is.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from gilplan.calibration.steps import StepSamples, workload_from_steps
 from gilplan.calibration.study import Cell, Study
 from gilplan.calibration.validation_result import Row, Skipped, Validation
 from gilplan.model.bounds import amdahl, one_interval_rule, processor_sharing
-from gilplan.model.errors import MeasurementFailed
+from gilplan.model.errors import GilplanError, MeasurementFailed
 from gilplan.model.layout import Layout
 from gilplan.model.prediction import Prediction
 from gilplan.model.workload import Workload
@@ -134,10 +135,15 @@ def compare(
     wanted = [workloads[cell.layout.build, cell.program] for cell in cells]
     layouts = [cell.layout for cell in cells]
     rows: list[Row] = []
+    failures = dict(measurements.failures)
     interrupted = measurements.interrupted
-    predictions = (executor.map if executor is not None else map)(predict, wanted, layouts)
+    attempt = partial(_attempt, predict)
+    predictions = (executor.map if executor is not None else map)(attempt, wanted, layouts)
     try:
         for cell, workload, prediction in zip(cells, wanted, predictions, strict=True):
+            if isinstance(prediction, str):
+                failures[cell] = prediction
+                continue
             single = measurements.steps[cell.layout.build, cell.program].rate
             rows.append(_row(cell, workload, prediction, measurements.runs[cell], single, cores))
             if progress is not None:
@@ -146,12 +152,18 @@ def compare(
         interrupted = True
     return Validation(
         rows=tuple(rows),
-        skipped=tuple(
-            Skipped(cell=cell, reason=reason) for cell, reason in measurements.failures.items()
-        ),
+        skipped=tuple(Skipped(cell=cell, reason=reason) for cell, reason in failures.items()),
         seed=study.seed,
         interrupted=interrupted,
     )
+
+
+def _attempt(predict: Predict, workload: Workload, layout: Layout) -> Prediction | str:
+    """Predict, or say in a line why not: one cell must not cost the others their rows."""
+    try:
+        return predict(workload, layout)
+    except GilplanError as error:
+        return str(error)
 
 
 def _row(

@@ -25,7 +25,10 @@ from gilplan.model.workload import Work
 class Core:
     """One core: who runs on it, since when, and since when it has been idle."""
 
-    __slots__ = ("busy_time", "idle_since", "index", "occupied_at", "slice_began_at", "thread")
+    __slots__ = (
+        "busy_time", "idle_since", "index", "occupied_at", "slice_began_at", "switch_in_time",
+        "thread",
+    )  # fmt: skip
 
     def __init__(self, index: int) -> None:
         self.index = index
@@ -33,6 +36,7 @@ class Core:
         self.idle_since = 0
         self.occupied_at = 0
         self.slice_began_at = 0
+        self.switch_in_time = 0
         self.busy_time = 0
 
 
@@ -51,6 +55,7 @@ class Cores:
         speeds: Mapping[Work, Sequence[float]],
         wake_latency: Callable[[int], int],
         switch_time: int,
+        forced_switch_time: int,
         preemption_latency: int,
         slice_time: int,
     ) -> None:
@@ -62,6 +67,7 @@ class Cores:
         self._uniform = all(len(set(curve)) == 1 for curve in self._speeds.values())
         self._wake_latency = wake_latency
         self._switch_time = switch_time
+        self._forced_switch_time = forced_switch_time
         self._preemption_latency = preemption_latency
         self._slice_time = max(slice_time, 1)
         self._turning = False
@@ -130,7 +136,13 @@ class Cores:
         self._watch_slices()
 
     def _preempt(self, core: Core) -> None:
-        """Let the waiting thread with the least service have the core if it has had less."""
+        """Let the waiting thread with the least service have the core if it has had less.
+
+        Not before the running one has run as long as it took to switch it in: else threads that
+        wake often could keep a core switching and nothing else.
+        """
+        if self.env.now - core.slice_began_at < 2 * core.switch_in_time:
+            return
         least = min(thread.service for thread in self.ready)
         if self._service_of_running(core) > least + self._switch_time:
             self._turn_over(core, self._preemption_latency)
@@ -160,6 +172,7 @@ class Cores:
         now = self.env.now
         core.thread = thread
         core.occupied_at = core.slice_began_at = now
+        core.switch_in_time = latency
         thread.core = thread.last_core = core
         thread.resumed_at = now + latency
         self.active += 1
@@ -183,6 +196,9 @@ class Cores:
     def _dispatch(self, core: Core, latency: int) -> None:
         thread = min(self.ready, key=lambda waiting: waiting.service)
         self.ready.remove(thread)
+        # The switch is on the newcomer's account: else threads that wake often would pay nothing
+        # for keeping a core switching.
+        thread.service += latency
         self._occupy(core, thread, latency)
 
     def _turn_over(self, core: Core, latency: int) -> None:
@@ -210,8 +226,8 @@ class Cores:
             if not self.ready or core.thread is None:
                 break
             if self.env.now - core.slice_began_at >= self._slice_time:
-                if min(t.service for t in self.ready) < self._service_of_running(core):
-                    self._turn_over(core, self._switch_time)
+                if min(t.service for t in self.ready) <= self._service_of_running(core):
+                    self._turn_over(core, self._forced_switch_time)
                 core.slice_began_at = self.env.now
         self._watch_slices()
 

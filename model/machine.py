@@ -43,7 +43,9 @@ class Machine:
     thread costs the one who wakes it; ``timer_slack`` what the kernel adds to a timed
     wait; ``time_slice`` how long a thread runs before another runnable one gets its core;
     ``preemption_latency`` how long a thread that wakes on a busy core waits for it when the
-    scheduler lets it go first; ``context_switch_time`` what a switch on a core costs.
+    scheduler lets it go first; ``context_switch_time`` what a voluntary
+    switch on a core costs, ``forced_switch_time`` one at the end of a slice, with the timer
+    interrupt that forces it.
     """
 
     identity: str
@@ -56,6 +58,7 @@ class Machine:
     time_slice: Estimate
     preemption_latency: Estimate
     context_switch_time: Estimate
+    forced_switch_time: Estimate
 
     def __post_init__(self) -> None:
         require_count("cores", self.cores)
@@ -81,4 +84,5 @@ class Machine:
             time_slice=self.time_slice.redrawn(rng),
             preemption_latency=self.preemption_latency.redrawn(rng),
             context_switch_time=self.context_switch_time.redrawn(rng),
+            forced_switch_time=self.forced_switch_time.redrawn(rng),
         )

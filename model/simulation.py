@@ -103,6 +103,7 @@ class Run:
                 machine.wake_latency, self._stream(Purpose.LATENCY, 0)
             ),
             switch_time=to_ns(machine.context_switch_time.value),
+            forced_switch_time=to_ns(machine.forced_switch_time.value),
             preemption_latency=to_ns(machine.preemption_latency.value),
             slice_time=to_ns(machine.time_slice.value),
         )

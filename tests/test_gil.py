@@ -35,6 +35,7 @@ class Stage:
             speeds={work: [1.0] for work in Work},
             wake_latency=lambda _: WAKE * 1000,
             switch_time=0,
+            forced_switch_time=0,
             preemption_latency=0,
             slice_time=3_000_000,
         )

@@ -88,7 +88,8 @@ def machines(draw: st.DrawFn) -> Machine:
         timer_slack=known(5e-5),
         time_slice=known(draw(st.floats(5e-4, 4e-3))),
         preemption_latency=known(draw(st.floats(0, 5e-5))),
-        context_switch_time=known(draw(st.floats(0, 5e-6))),
+        context_switch_time=known(draw(st.floats(0, 2e-4))),
+        forced_switch_time=known(draw(st.floats(0, 2e-4))),
     )
 
 
@@ -223,6 +224,7 @@ def random_scenario(seed: int) -> Scenario:
         time_slice=known(3e-3),
         preemption_latency=known(1e-5),
         context_switch_time=known(2e-6),
+        forced_switch_time=known(2e-5),
     )
     return Scenario(
         workload=workload,

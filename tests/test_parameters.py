@@ -17,6 +17,7 @@ OLD = Build(path="/old/python", version=(3, 11, 7))
 NEW = Build(path="/new/python", version=(3, 14, 0))
 WAKES = {"2e-5": 20e-6, "1e-3": 40e-6, "2e-2": 100e-6}
 SLACK, CALL, SIGNAL, SWITCH, PREEMPTION = 50e-6, 1e-6, 3e-6, 2e-6, 15e-6
+FORCED = 60e-6
 
 
 def add(samples: Samples, name: str, build: Build, number: int, series: dict[str, list[float]]):
@@ -59,7 +60,12 @@ def known_samples(
                 **{f"overshoot {t}": near(slack + CALL + wake) for t, wake in typical.items()},
                 **{"call": near(CALL), "slack setting": [SLACK]},
             },
-            "slice": {"slice": near(4e-3), "turn": near(SWITCH + CALL), "call": near(CALL)},
+            "slice": {
+                "slice": near(4e-3),
+                "forced switch": near(FORCED),
+                "turn": near(SWITCH + CALL),
+                "call": near(CALL),
+            },
             "preempt": {"busy": near(SLACK + PREEMPTION), "idle": near(90e-6)},
         }
         for name, series in of_machine.items():
@@ -103,6 +109,7 @@ def test_known_machine_is_recovered(rng: np.random.Generator):
         (found.speeds[Work.MEMORY][1], 0.8),
         (found.signal_time, SIGNAL),
         (found.context_switch_time, SWITCH),
+        (found.forced_switch_time, FORCED),
         (found.time_slice, 4e-3),
         (found.timer_slack, SLACK),
     ):
@@ -133,11 +140,18 @@ def test_waits_that_end_early_put_the_slack_at_its_bound(rng: np.random.Generato
 def test_scheduler_costs_not_measured_are_assumed_flagged_and_noted(rng: np.random.Generator):
     samples = known_samples(rng, without=("slice", "preempt", "timer"))
     found = machine(samples, rng)
-    for name in ("time_slice", "context_switch_time", "preemption_latency", "timer_slack"):
+    assumed = (
+        "time_slice",
+        "context_switch_time",
+        "forced_switch_time",
+        "preemption_latency",
+        "timer_slack",
+    )
+    for name in assumed:
         estimate = getattr(found, name)
         assert NOT_IDENTIFIABLE in estimate.flags, name
         assert estimate.lower < estimate.upper, name
-    assert sum("assumed" in note for note in samples.notes) == 4
+    assert sum("assumed" in note for note in samples.notes) == len(assumed)
 
 
 @pytest.mark.parametrize("kernel", ["scaling", "wake", "handoff"])

@@ -40,6 +40,7 @@ def machine(cores: int, *, wake_latency: float = 0.0) -> Machine:
         time_slice=known(0.003),
         preemption_latency=known(0.0),
         context_switch_time=known(0.0),
+        forced_switch_time=known(0.0),
     )
 
 

@@ -3,16 +3,20 @@
 import json
 import os
 from collections import Counter
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from gilplan.calibration.builds import Build, find_builds
+from gilplan.calibration.pairing import PairedRun, Turns
 from gilplan.calibration.realrun import RealRun, shipped_programs
 from gilplan.calibration.steps import StepSamples, StepTimes
 from gilplan.calibration.study import SWITCH_INTERVALS, Cell, Study, balanced_cells
 from gilplan.calibration.validation import Measurements, compare, measure, validate
 from gilplan.calibration.validation_result import METHODS, Row
 from gilplan.model.bounds import processor_sharing
+from gilplan.model.errors import GilplanError
 from gilplan.model.layout import GilMode, Layout
 from gilplan.model.prediction import Prediction
 from gilplan.model.statistics import Interval
@@ -48,6 +52,10 @@ def rule_of_thumb(workload: Workload, layout: Layout) -> Prediction:
 
 def interrupted_prediction(workload: Workload, layout: Layout) -> Prediction:
     raise KeyboardInterrupt
+
+
+def no_prediction(workload: Workload, layout: Layout) -> Prediction:
+    raise GilplanError("no task completed")
 
 
 def test_study_covers_every_program_build_mode_interval_and_worker_count():
@@ -92,55 +100,79 @@ CELL = Cell(
     mode="threads",
     layout=Layout(build="3.13.0", threads=2, gil=GilMode.OWN, switch_interval=0.001),
 )
-STUDY = Study(cells=(CELL,), repeats=3, warmup=0.0, time=1.0, step_time=0.1, seed=5)
+TURNS = Turns(count=4, window=0.02, reference_window=0.02, warmup=0.0)
+STUDY = Study(cells=(CELL,), repeats=1, turns=TURNS, seed=5)
 
 
 def measured_at(*rates: int) -> Measurements:
-    """A held step of 10 ms, and one run of two workers per rate, in tasks per second."""
+    """A held step of 10 ms; one run of two workers with a turn per rate, in tasks per second.
+
+    The single thread does 100 tasks per second beside it.
+    """
     times = (0.010, 0.010)
     step = StepTimes(name="s", kind=SegmentKind.PYTHON, work=Work.BYTECODE, times=times)
+    reference = StepSamples(program="p", steps=(step,), whole=times)
     measurements = Measurements()
-    measurements.add_steps("3.13.0", StepSamples(program="p", steps=(step,), whole=times))
+    measurements.add_steps("3.13.0", reference)
+    rate = round(np.mean(rates))
+    run = RealRun(
+        layout=CELL.layout,
+        completed_at=(tuple((n + 1) / rate for n in range(2 * rate)), ()),
+        window=(0.0, 1.0),
+    )
     measurements.runs[CELL] = [
-        RealRun(
-            layout=CELL.layout,
-            completed_at=(tuple((n + 1) / rate for n in range(2 * rate)), ()),
-            window=(0.0, 1.0),
+        PairedRun(
+            run=run,
+            rates=tuple(map(float, rates)),
+            reference_rates=(100.0,) * len(rates),
+            reference=reference,
         )
-        for rate in rates
     ]
     return measurements
 
 
-def test_row_compares_prediction_with_the_median_of_the_rounds():
-    row = compare(STUDY, measured_at(80, 90, 50), rule_of_thumb, cores=2).rows[0]
+def test_row_compares_prediction_with_the_mean_of_the_turns():
+    row = compare(STUDY, measured_at(70, 90, 80), rule_of_thumb, cores=2).rows[0]
     assert row.measured == pytest.approx(80)
     assert row.predicted == pytest.approx(100)
     assert row.error == pytest.approx(0.25)
-    assert row.repeatability == pytest.approx(20 / 80)
+    assert row.repeatability == pytest.approx(1.645 * 10 / np.sqrt(3) / 80, rel=0.01)
     assert row.error_processor_sharing == pytest.approx(0.25)
     assert row.predicted_p50 == pytest.approx(0.020)
     assert row.predicted_p99 is None
     assert row.measured_p50 == pytest.approx(1 / 80, rel=0.15)
 
 
-def test_repeatability_of_a_single_round_is_not_known():
-    assert compare(STUDY, measured_at(80), rule_of_thumb, cores=2).rows[0].repeatability is None
+def test_machine_that_is_slower_for_both_sides_changes_nothing():
+    measurements = measured_at(70, 90, 80)
+    run = measurements.runs[CELL][0]
+    slow = replace(run, rates=(35.0, 45.0, 40.0), reference_rates=(50.0,) * 3)
+    measurements.runs[CELL] = [slow]
+    assert compare(STUDY, measurements, rule_of_thumb, cores=2).rows[0].measured == pytest.approx(
+        80
+    )
+
+
+def test_cell_that_cannot_be_predicted_has_a_reason_instead_of_a_row():
+    validation = compare(STUDY, measured_at(80, 80), no_prediction, cores=2)
+    assert validation.rows == ()
+    assert [each.reason for each in validation.skipped] == ["no task completed"]
 
 
 def test_summary_tells_errors_coverage_and_what_is_left_beyond_the_noise():
-    summaries = compare(STUDY, measured_at(80, 90, 50), rule_of_thumb, cores=2).summaries()
+    summaries = compare(STUDY, measured_at(70, 90, 80), rule_of_thumb, cores=2).summaries()
     assert [each.method for each in summaries] == list(METHODS)
     own = summaries[0]
     assert (own.cells, own.median, own.worst) == (1, pytest.approx(0.25), pytest.approx(0.25))
-    assert own.median_net == pytest.approx(0.0)
+    noise = 1.645 * 10 / np.sqrt(3) / 80
+    assert own.median_net == pytest.approx(0.25 - noise, rel=0.01)
     assert own.coverage == 0.0
-    covered = compare(STUDY, measured_at(100), rule_of_thumb, cores=2).summaries()[0]
+    covered = compare(STUDY, measured_at(98, 102), rule_of_thumb, cores=2).summaries()[0]
     assert covered.coverage == 1.0
 
 
 def test_failed_cell_has_a_reason_instead_of_a_row():
-    measurements = measured_at(80)
+    measurements = measured_at(80, 80)
     measurements.failures[CELL] = "it crashed"
     validation = compare(STUDY, measurements, rule_of_thumb, cores=2)
     assert validation.rows == ()
@@ -149,7 +181,7 @@ def test_failed_cell_has_a_reason_instead_of_a_row():
 
 
 def test_interrupt_while_predicting_is_reported():
-    validation = compare(STUDY, measured_at(80), interrupted_prediction, cores=2)
+    validation = compare(STUDY, measured_at(80, 80), interrupted_prediction, cores=2)
     assert validation.interrupted
     assert validation.rows == ()
 
@@ -157,7 +189,7 @@ def test_interrupt_while_predicting_is_reported():
 def test_saved_files_hold_the_rows(tmp_path):
     import pandas as pd
 
-    validation = compare(STUDY, measured_at(80, 90, 50), rule_of_thumb, cores=2)
+    validation = compare(STUDY, measured_at(70, 90, 80), rule_of_thumb, cores=2)
     validation.save(tmp_path / "v.csv", tmp_path / "v.json")
     assert list(pd.read_csv(tmp_path / "v.csv").columns) == list(Row.__dataclass_fields__)
     saved = json.loads((tmp_path / "v.json").read_text())
@@ -179,9 +211,7 @@ def test_interrupt_while_measuring_leaves_the_rows_measured_so_far():
     study = Study(
         cells=balanced_cells([build], ["nbody", "json_transform"], count=4, seed=1),
         repeats=2,
-        warmup=0.0,
-        time=0.05,
-        step_time=0.02,
+        turns=TURNS,
         seed=1,
     )
 
@@ -202,9 +232,7 @@ def test_validation_on_a_real_build_gives_a_row_per_cell():
     study = Study(
         cells=balanced_cells([build], ["nbody", "json_transform"], count=3, seed=1),
         repeats=2,
-        warmup=0.0,
-        time=0.05,
-        step_time=0.02,
+        turns=TURNS,
         seed=1,
     )
     validation = validate(study, [build], PROGRAMS, rule_of_thumb, cores=2)

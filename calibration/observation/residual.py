@@ -19,7 +19,10 @@ from gilplan.model.durations import Empirical
 #: Below this the lateness is that of the scheduler, and the runtime's own poll time will do.
 NOTICEABLE = 200e-6
 LEAST_REQUESTS = 20
-STRETCHES = 60
+#: Lengths that stand for the stretches, each for as much of the time as any other.
+LENGTHS = 8
+#: The shortest stretch is told apart down to this part of the longest.
+SHORTEST = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +75,12 @@ def stretches(residuals: NDArray[np.float64]) -> Empirical:
     """
     corners, slopes = concave_majorant(residuals)
     lengths = corners[1:]
-    survival = np.append(slopes, 0.0)
-    time_share = (survival[:-1] - survival[1:]) * lengths
-    time_share /= time_share.sum()
-    lengths = np.maximum(lengths, lengths[-1] / STRETCHES)
-    frequency = time_share / lengths
-    counts = np.maximum(np.round(frequency / frequency.sum() * STRETCHES), time_share > 0.02)
-    samples = np.repeat(lengths, counts.astype(int))
+    time_share = -np.diff(slopes, append=0.0) * lengths
+    levels = (np.arange(LENGTHS) + 0.5) / LENGTHS
+    places = np.searchsorted(np.cumsum(time_share) / time_share.sum(), levels)
+    typical = np.maximum(lengths[places], lengths[places].max() / SHORTEST)
+    counts = np.round(typical.max() / typical).astype(int)
+    samples = np.repeat(typical, counts)
     return Empirical(tuple(round(float(length), 9) for length in samples))
 
 

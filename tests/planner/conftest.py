@@ -19,7 +19,14 @@ def about(value: float) -> Estimate:
 
 def small_machine() -> Machine:
     costs = dict.fromkeys(
-        ("signal_time", "timer_slack", "preemption_latency", "context_switch_time"), about(5e-6)
+        (
+            "signal_time",
+            "timer_slack",
+            "preemption_latency",
+            "context_switch_time",
+            "forced_switch_time",
+        ),
+        about(5e-6),
     )
     return Machine(
         identity="two made-up cores",

@@ -1,0 +1,95 @@
+"""The scheduler: who gets a core, when, and for how long."""
+
+from gilplan.model.clock import Clock
+from gilplan.model.cores import Cores
+from gilplan.model.recorder import State
+from gilplan.model.thread import Thread
+from gilplan.model.workload import Work
+
+MS = 1_000_000
+SLICE = 4 * MS
+
+
+def machine(count: int, *, switch_time: int = 0, preemption_latency: int = 0) -> Cores:
+    return Cores(
+        Clock(),
+        count=count,
+        speeds={work: [1.0, 0.5] for work in Work},
+        wake_latency=lambda _: 0,
+        switch_time=switch_time,
+        forced_switch_time=switch_time,
+        preemption_latency=preemption_latency,
+        slice_time=SLICE,
+    )
+
+
+def hog(cores: Cores, index: int, demand: int, done: list[tuple[int, int]]) -> Thread:
+    thread = Thread(cores.env, index=index)
+
+    def body():
+        cores.wake(thread)
+        yield thread.alarm
+        yield cores.run(thread, demand, Work.BYTECODE)
+        done.append((index, cores.env.now))
+        cores.block(thread, State.BLOCKED)
+
+    cores.env.process(body())
+    return thread
+
+
+def sleeper(cores: Cores, period: int, demand: int, late: list[int]) -> None:
+    thread = Thread(cores.env, index=99)
+
+    def body():
+        while True:
+            yield cores.env.timeout(period)
+            began = cores.env.now
+            cores.wake(thread)
+            yield thread.alarm
+            late.append(cores.env.now - began)
+            yield cores.run(thread, demand, Work.BYTECODE)
+            cores.block(thread, State.BLOCKED)
+
+    cores.env.process(body())
+
+
+def test_two_hogs_on_one_core_alternate_by_slices_and_end_together():
+    cores, done = machine(1), []
+    for index in range(2):
+        hog(cores, index, 10 * SLICE - MS, done)
+    cores.env.run(until=1000 * MS)
+    assert done == [(0, 19 * SLICE - MS), (1, 20 * SLICE - 2 * MS)]
+
+
+def test_speed_of_each_core_falls_while_the_other_is_active():
+    cores, done = machine(2), []
+    hog(cores, 0, 10 * MS, done)
+    hog(cores, 1, 20 * MS, done)
+    cores.env.run(until=1000 * MS)
+    # Both at half speed until the first is done at 20 ms; the second then has 10 ms left.
+    assert done == [(0, 20 * MS), (1, 30 * MS)]
+
+
+def test_thread_that_slept_goes_ahead_of_one_that_computed():
+    cores, late = machine(1, preemption_latency=1000), []
+    hog(cores, 0, 1000 * MS, [])
+    sleeper(cores, 20 * MS, MS // 10, late)
+    cores.env.run(until=500 * MS)
+    assert len(late) > 20
+    assert set(late) == {1000}
+
+
+def test_threads_that_wake_often_cannot_keep_a_core_switching_only():
+    cores, done = machine(1, switch_time=100_000, preemption_latency=100_000), []
+    hog(cores, 0, 50 * MS, done)
+    for _ in range(8):
+        sleeper(cores, 170_000, 1000, [])
+    cores.env.run(until=2000 * MS)
+    assert done, "the hog never got to run"
+
+
+def test_busy_time_is_the_time_with_a_thread_on_the_core():
+    cores = machine(1)
+    hog(cores, 0, 7 * MS, [])
+    cores.env.run(until=20 * MS)
+    assert cores.cores[0].busy_time == 7 * MS
