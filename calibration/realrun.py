@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from gilplan.calibration.builds import Build
 from gilplan.calibration.child import Child
-from gilplan.calibration.steps import StepSamples, StepTimes
+from gilplan.calibration.steps import StepSamples, StepTimes, cold_start_from
 from gilplan.model.layout import Layout
 from gilplan.model.workload import SegmentKind, Work
 
@@ -79,9 +79,13 @@ def shipped_programs() -> dict[str, Path]:
     return {path.stem: path for path in sorted((HERE / "programs").glob("[a-z]*.py"))}
 
 
-def steps_child(build: Build, program: Path, *, time: float, warmup: float) -> Child:
+def steps_child(
+    build: Build, program: Path, *, time: float, warmup: float, cold_time: float = 0.0
+) -> Child:
     """Start timing the program's steps in a single thread."""
     arguments = [str(program), "--time", str(time), "--warmup", str(warmup)]
+    if cold_time:
+        arguments += ["--cold-time", str(cold_time)]
     return _child(build, "time_steps.py", arguments, what=f"{program.stem} under {build.name}")
 
 
@@ -104,14 +108,18 @@ def layout_child(build: Build, program: Path, layout: Layout, *, time: float) ->
             yield child
 
 
-def measure_steps(build: Build, program: Path, *, time: float, warmup: float = 0.05) -> StepSamples:
+def measure_steps(
+    build: Build, program: Path, *, time: float, warmup: float = 0.05, cold_time: float = 0.0
+) -> StepSamples:
     """Time the program's steps in a single thread for ``time`` seconds.
+
+    ``cold_time`` seconds more find out what a task pays after its thread was off the cores.
 
     Raises `MeasurementFailed` when the program cannot run under the build.
     """
-    with steps_child(build, program, time=time, warmup=warmup) as child:
+    with steps_child(build, program, time=time, warmup=warmup, cold_time=cold_time) as child:
         child.answer(warmup + SET_UP_LIMIT)
-        return step_samples(program.stem, child.answer(time + SET_UP_LIMIT))
+        return step_samples(program.stem, child.answer(time + cold_time + SET_UP_LIMIT))
 
 
 def run_for_real(
@@ -161,6 +169,7 @@ def step_samples(program: str, answer: dict[str, Any]) -> StepSamples:
             for step in answer["steps"]
         ),
         whole=tuple(answer["whole"]),
+        cold_start=cold_start_from(answer["cold"]),
     )
 
 

@@ -1,11 +1,12 @@
 """From timed steps to a workload: what a program demands when nothing is in its way."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gilplan.model.cold_start import ColdStart
 from gilplan.model.durations import Deterministic, Empirical
 from gilplan.model.errors import InvalidValue
 from gilplan.model.workload import Segment, SegmentKind, Task, Work, Workload
@@ -34,11 +35,15 @@ class StepTimes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepSamples:
-    """All steps of a program's task, timed in turn with untouched tasks (``whole``)."""
+    """All steps of a program's task, timed in turn with untouched tasks (``whole``).
+
+    ``cold_start``: what a task pays after its thread was off the cores; None if not measured.
+    """
 
     program: str
     steps: tuple[StepTimes, ...]
     whole: tuple[float, ...]
+    cold_start: ColdStart | None = None
 
     def joined(self, later: "StepSamples") -> "StepSamples":
         """Return these samples with those of a later measurement of the same program."""
@@ -57,6 +62,7 @@ class StepSamples:
                 for step, other in zip(self.steps, later.steps, strict=True)
             ),
             whole=self.whole + later.whole,
+            cold_start=self.cold_start or later.cold_start,
         )
 
     def selected(self, kept: NDArray[np.bool_]) -> "StepSamples":
@@ -99,6 +105,24 @@ def workload_from_steps(program_name: str, samples: StepSamples, build_name: str
         tasks=(Task(name=program_name, segments=tuple(segments)),),
         build=build_name,
         source="steps timed one by one in a single thread",
+        cold_start=samples.cold_start,
+    )
+
+
+def cold_start_from(costs: Mapping[str, Sequence[float]]) -> ColdStart | None:
+    """Return the medians of what tasks took longer after each off time; never less than nothing.
+
+    None where nothing was measured. A longer time off the cores cannot leave the caches warmer:
+    scatter that says so is levelled.
+    """
+    measured = sorted(
+        (float(text), float(np.median(taken))) for text, taken in costs.items() if taken
+    )
+    if not measured:
+        return None
+    levels = np.maximum.accumulate([max(cost, 0.0) for _, cost in measured])
+    return ColdStart(
+        off_times=tuple(off_time for off_time, _ in measured), costs=tuple(levels.tolist())
     )
 
 

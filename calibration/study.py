@@ -44,12 +44,14 @@ class Study:
     """Cells and how to measure them.
 
     Each of ``repeats`` rounds runs every cell once, in ``turns`` with a single thread of its
-    program. ``seed`` fixes the order.
+    program; ``cold_time`` seconds per build and program find what a task pays for cold caches.
+    ``seed`` fixes the order.
     """
 
     cells: tuple[Cell, ...]
     repeats: int
     turns: Turns
+    cold_time: float = 0.5
     seed: int
 
     def __post_init__(self) -> None:
@@ -63,14 +65,16 @@ class Study:
         """About 40 cells in some two minutes of measuring."""
         cells = balanced_cells(builds, programs, count=40, seed=seed)
         turns = Turns(count=16, window=0.08, reference_window=0.04, warmup=0.1)
-        return cls(cells=cells, repeats=1, turns=turns, seed=seed)
+        return cls(cells=cells, repeats=1, turns=turns, cold_time=0.4, seed=seed)
 
     @classmethod
-    def full(cls, builds: Sequence[Build], programs: Iterable[str], *, seed: int) -> "Study":
-        """Some 240 cells, about half an hour of measuring."""
-        cells = balanced_cells(builds, programs, count=240, seed=seed)
+    def full(
+        cls, builds: Sequence[Build], programs: Iterable[str], *, seed: int, cells: int = 240
+    ) -> "Study":
+        """``cells`` cells, some five seconds of measuring each."""
+        chosen = balanced_cells(builds, programs, count=cells, seed=seed)
         turns = Turns(count=24, window=0.1, reference_window=0.04, warmup=0.15)
-        return cls(cells=cells, repeats=2, turns=turns, seed=seed)
+        return cls(cells=chosen, repeats=1, turns=turns, seed=seed)
 
 
 def natural_gil(build: Build) -> GilMode:

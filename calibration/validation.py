@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from gilplan.calibration.builds import Build
 from gilplan.calibration.pairing import PairedRun, measure_paired
+from gilplan.calibration.realrun import measure_steps
 from gilplan.calibration.steps import StepSamples, workload_from_steps
 from gilplan.calibration.study import Cell, Study
 from gilplan.calibration.validation_result import Row, Skipped, Validation
@@ -105,6 +106,9 @@ def _measure_cell(
     if cell in into.failures:
         return
     try:
+        if (build.name, cell.program) not in into.steps:
+            time = study.cold_time
+            into.add_steps(build.name, measure_steps(build, program, time=0.05, cold_time=time))
         run = measure_paired(build, program, cell.layout, study.turns)
     except MeasurementFailed as failure:
         into.failures[cell] = str(failure)

@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from gilplan.model.arrivals import Arrivals, Batch, Closed, Open, Recorded
+from gilplan.model.cold_start import ColdStart
 from gilplan.model.durations import Deterministic, Duration, Empirical, Exponential, Lognormal
 from gilplan.model.errors import InvalidValue
 from gilplan.model.units import parse_rate, parse_share, parse_size, parse_time
@@ -207,12 +208,21 @@ ArrivalsTable = Annotated[
 ]
 
 
+class ColdStartTable(_Table):
+    off_times: list[Time]
+    costs: list[Time]
+
+    def to_domain(self) -> ColdStart:
+        return ColdStart(off_times=tuple(self.off_times), costs=tuple(self.costs))
+
+
 class WorkloadTable(_Table):
     """A whole file."""
 
     name: str
     build: str = ""
     source: str = ""
+    cold_start: ColdStartTable | None = None
     arrivals: ArrivalsTable | None = None
     tasks: list[TaskTable]
 
@@ -222,4 +232,5 @@ class WorkloadTable(_Table):
             tasks=tuple(task.to_domain() for task in self.tasks),
             build=self.build,
             source=self.source,
+            cold_start=self.cold_start.to_domain() if self.cold_start else None,
         )

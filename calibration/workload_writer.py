@@ -20,6 +20,11 @@ def to_toml(workload: Workload, arrivals: Arrivals | None = None) -> str:
     document = _given(head) | {"name": workload.name}
     if arrivals is not None:
         document["arrivals"] = _arrivals_table(arrivals)
+    if workload.cold_start is not None:
+        document["cold_start"] = {
+            "off_times": [time_text(time) for time in workload.cold_start.off_times],
+            "costs": [time_text(cost) for cost in workload.cold_start.costs],
+        }
     document["tasks"] = [_task_table(task) for task in workload.tasks]
     return tomli_w.dumps(document)
 

@@ -44,7 +44,8 @@ class Cores:
     """The machine's cores and the queue of runnable threads. All times integer nanoseconds.
 
     ``speeds[work][k]`` is the speed of each of ``k + 1`` active cores; ``wake_latency`` draws
-    the start latency on a core that was idle for the given time.
+    the start latency on a core that was idle for the given time. ``task_time`` is the demand
+    after which a thread that was off the cores has its caches warm again.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Cores:
         forced_switch_time: int,
         preemption_latency: int,
         slice_time: int,
+        task_time: int = 0,
     ) -> None:
         self.env = env
         self.cores = [Core(index) for index in range(count)]
@@ -70,6 +72,7 @@ class Cores:
         self._forced_switch_time = forced_switch_time
         self._preemption_latency = preemption_latency
         self._slice_time = max(slice_time, 1)
+        self._task_time = task_time
         self._turning = False
         self._preempt_at_next_run = False
 
@@ -78,7 +81,7 @@ class Cores:
         self._account(thread)
         thread.waking = False
         thread.work = work
-        thread.work_left = demand + thread.overhead
+        thread.work_left = thread.stretched(demand) + thread.overhead
         thread.overhead = 0
         thread.enter(State.RUNNING)
         thread.alarm = Alarm(self.env)
@@ -90,7 +93,7 @@ class Cores:
         return thread.alarm
 
     def cut(self, thread: Thread, demand: int) -> int:
-        """Leave the running stretch at most ``demand`` ns of CPU; return the ns taken off it."""
+        """Leave the running stretch at most ``demand`` ns of CPU; return the demand cut off."""
         self._account(thread)
         excess = thread.work_left - demand
         if excess <= 0:
@@ -99,7 +102,7 @@ class Cores:
         if thread.core is not None:
             thread.alarm = thread.alarm.moved()
             self._schedule_end(thread)
-        return excess
+        return thread.unstretched(excess)
 
     def block(self, thread: Thread, state: State) -> Alarm:
         """Take the thread off its core until `wake`; the alarm rings when it is on one again."""
@@ -108,6 +111,7 @@ class Cores:
         assert core is not None, "only a thread on a core can block"
         thread.enter(state)
         thread.core = None
+        thread.left_at = self.env.now
         thread.alarm = Alarm(self.env)
         self._vacate(core)
         return thread.alarm
@@ -175,6 +179,7 @@ class Cores:
         core.switch_in_time = latency
         thread.core = thread.last_core = core
         thread.resumed_at = now + latency
+        thread.cool(self._task_time)
         self.active += 1
         self._change_speeds(thread)
         if thread.waking:
@@ -208,6 +213,7 @@ class Cores:
         thread.alarm = thread.alarm.moved()
         thread.enter(State.WAITING_CORE)
         thread.core = None
+        thread.left_at = self.env.now
         core.busy_time += self.env.now - core.occupied_at
         core.thread = None
         self.active -= 1

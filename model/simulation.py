@@ -5,7 +5,7 @@ and pre-drawn samples in integer nanoseconds, lets SimPy run the worker threads,
 arrays in seconds. The clock is whole nanoseconds, so equal instants are equal on every machine.
 """
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -15,6 +15,7 @@ from simpy.events import Event, Timeout
 
 from gilplan.model.arrivals import Batch, Closed, Open, Recorded
 from gilplan.model.clock import Clock
+from gilplan.model.cold_start import slowdown_by_off_time
 from gilplan.model.cores import Cores
 from gilplan.model.gil import Gil, NoGil
 from gilplan.model.latency import latency_by_idle_time
@@ -74,6 +75,7 @@ class Run:
         self.locks: dict[tuple[int, str], Lock] = {}
         self.source = self._build_source()
         self.log = _Log(self.env)
+        self._slowdown_after = self._compile_cold_start()
         self.workers = [self._build_worker(index) for index in range(scenario.layout.workers)]
         self._checkpoints: list[tuple[int, list[int], list[int]]] = []
         self._all_done: Event | None = None
@@ -106,7 +108,19 @@ class Run:
             forced_switch_time=to_ns(machine.forced_switch_time.value),
             preemption_latency=to_ns(machine.preemption_latency.value),
             slice_time=to_ns(machine.time_slice.value),
+            task_time=to_ns(self._task_time()),
         )
+
+    def _task_time(self) -> float:
+        """CPU time of the mean task."""
+        kinds = (SegmentKind.PYTHON, SegmentKind.HELD_NATIVE, SegmentKind.RELEASED_NATIVE)
+        return self.scenario.workload.mean_demand(*kinds)
+
+    def _compile_cold_start(self) -> Callable[[int], float] | None:
+        cold_start = self.scenario.workload.cold_start
+        if cold_start is None or self._task_time() == 0:
+            return None
+        return slowdown_by_off_time(cold_start, self._task_time())
 
     def _build_gils(self) -> list[Gil]:
         layout, runtime, machine = (
@@ -150,6 +164,8 @@ class Run:
         process = interpreter // layout.interpreters
         gil = self.gils[interpreter if layout.gil is GilMode.OWN else process]
         thread = Thread(self.env, index=index, interpreter=interpreter, recorder=self.recorder)
+        if self._slowdown_after is not None:
+            thread.slowdown_after = self._slowdown_after
         return Worker(
             thread,
             cores=self.cores,

@@ -20,13 +20,15 @@ class Thread:
     full speed. ``service`` is the CPU time that it has had, by which the scheduler is fair;
     ``overhead`` CPU time that its next stretch pays on top. ``poll_time`` draws the time to the
     next eval-breaker poll while bytecode runs, and is None where nothing polls; a poll that
-    cuts a stretch short leaves the rest in ``unfinished``.
+    cuts a stretch short leaves the rest in ``unfinished``. The next ``cold_work`` of demand is
+    slower by ``slowdown``, because the thread left the cores for a while (see `ColdStart`).
     """
 
     __slots__ = (
-        "alarm", "core", "drop_requested", "env", "index", "interpreter", "last_core", "overhead",
-        "poll_time", "recorder", "resumed_at", "service", "since", "speed", "state", "times",
-        "unfinished", "value", "waking", "work", "work_left",
+        "alarm", "cold_work", "core", "drop_requested", "env", "index", "interpreter", "last_core",
+        "left_at", "overhead", "poll_time", "recorder", "resumed_at", "service", "since",
+        "slowdown", "slowdown_after", "speed", "state", "times", "unfinished", "value", "waking",
+        "warm_work", "work", "work_left",
     )  # fmt: skip
 
     def __init__(
@@ -53,6 +55,11 @@ class Thread:
         self.service = 0
         self.overhead = 0
         self.unfinished = 0
+        self.slowdown_after: Callable[[int], float] | None = None
+        self.slowdown = 0.0
+        self.cold_work = 0
+        self.warm_work = 0
+        self.left_at = 0
         self.poll_time: Callable[[], int] | None = None
         self.drop_requested = False
         self.state = State.BLOCKED
@@ -70,6 +77,30 @@ class Thread:
         if self.recorder is not None:
             core = None if self.core is None else self.core.index
             self.recorder.thread_entered(now, self.index, state, core)
+
+    def cool(self, task_time: int) -> None:
+        """Take into account how long the thread was off the cores before it got one now."""
+        if self.slowdown_after is None:
+            return
+        slowdown = self.slowdown_after(self.env.now - self.left_at)
+        if slowdown > self.slowdown or not self.cold_work:
+            self.slowdown = slowdown
+            self.cold_work = task_time
+
+    def stretched(self, demand: int) -> int:
+        """Return the CPU time of ``demand``, of which the first part runs on cold caches."""
+        cold = min(demand, self.cold_work)
+        self.cold_work -= cold
+        self.warm_work = demand - cold
+        return demand + round(cold * self.slowdown)
+
+    def unstretched(self, rest: int) -> int:
+        """Return the demand of the stretch's last ``rest`` ns of CPU time, and undo its warming."""
+        if rest <= self.warm_work:
+            return rest
+        cold = round((rest - self.warm_work) / (1 + self.slowdown))
+        self.cold_work += cold
+        return self.warm_work + cold
 
     def times_until_now(self) -> list[int]:
         """Return the time spent in each state so far: ``(4,)`` ns, indexed by `State`."""

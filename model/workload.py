@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from gilplan.model.checks import require_finite, require_positive
+from gilplan.model.cold_start import ColdStart
 from gilplan.model.durations import Duration
 from gilplan.model.errors import InvalidValue
 
@@ -114,12 +115,14 @@ class Workload:
 
     ``build`` names the CPython build on which the durations were measured ("" if unknown):
     predictions for another build scale the demands by the calibrated speed ratio.
+    ``cold_start`` is what a task pays after its thread was off the cores; None: nothing.
     """
 
     name: str
     tasks: tuple[Task, ...]
     build: str = ""
     source: str = ""
+    cold_start: ColdStart | None = None
 
     def __post_init__(self) -> None:
         if not self.tasks:

@@ -165,6 +165,13 @@ def predict(
 @cli.command()
 @interpreter_option
 @click.option("--quick", is_flag=True, help="Fewer programs, layouts and repeats.")
+@click.option(
+    "--cells",
+    type=click.IntRange(min=1),
+    default=240,
+    show_default=True,
+    help="How many layouts and programs to try, five seconds each (without --quick).",
+)
 @profile_option
 @foreign_option
 @format_option(*FORMATS)
@@ -173,6 +180,7 @@ def predict(
 def validate(
     interpreters: tuple[Path, ...],
     quick: bool,
+    cells: int,
     profile_path: Path | None,
     allow_foreign: bool,
     form: str,
@@ -181,7 +189,9 @@ def validate(
 ) -> None:
     """Run real programs in layouts for real, beside their predictions.
 
-    Prints predicted, measured and error, with the errors of the rules of thumb beside them.
+    Each layout takes turns with a single thread of the same program, so that a machine that
+    changes its speed does not spoil the comparison. Prints predicted, measured, error and how
+    repeatable the measurement is, with the errors of the rules of thumb beside them.
 
     \b
     gilplan validate --quick
@@ -192,6 +202,7 @@ def validate(
     validate_predictions(
         interpreters,
         quick=quick,
+        cells=cells,
         profile_path=profile_path,
         allow_foreign=allow_foreign,
         form=form,

@@ -135,6 +135,7 @@ def validate_predictions(
     paths: Sequence[Path],
     *,
     quick: bool,
+    cells: int,
     profile_path: Path | None,
     allow_foreign: bool,
     form: str,
@@ -152,7 +153,11 @@ def validate_predictions(
     if output is not None:
         require_writable(output)
     programs = shipped_programs()
-    study = (Study.quick if quick else Study.full)(builds, programs, seed=seed)
+    study = (
+        Study.quick(builds, programs, seed=seed)
+        if quick
+        else Study.full(builds, programs, seed=seed, cells=cells)
+    )
     cores = profile.machine.cores
     pool = ProcessPoolExecutor(cores, get_context("spawn"))
     with pool, progress() as report:
@@ -160,7 +165,8 @@ def validate_predictions(
             study,
             builds,
             programs,
-            partial(predict_layout, profile=profile, seed=seed),
+            # A prediction of 2 % is finer than what a cell can be measured to.
+            partial(predict_layout, profile=profile, seed=seed, precision=0.02, max_replications=6),
             cores=cores,
             executor=pool,
             progress=lambda text, done, total: report(text, done / total),

@@ -12,7 +12,6 @@ import click
 
 if TYPE_CHECKING:
     from gilplan.calibration.builds import Build
-    from gilplan.calibration.profile import Profile
 
 METHODS = ("exact", "sampling", "clock")
 
@@ -36,13 +35,6 @@ METHODS = ("exact", "sampling", "clock")
 )
 @click.option("--time", default="2s", show_default=True, help="How long to observe.")
 @click.option("--tasks", type=click.IntRange(min=1), help="Stop after so many tasks.")
-@click.option(
-    "--profile",
-    "profile_path",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="For the clock method. Default: the user's own profile.",
-)
 def observe(
     target: tuple[str, ...],
     pid: int | None,
@@ -51,7 +43,6 @@ def observe(
     method: str | None,
     time: str,
     tasks: int | None,
-    profile_path: Path | None,
 ) -> None:
     """Turn a real program into a workload file: what it does with the GIL, and for how long.
 
@@ -62,7 +53,7 @@ def observe(
     \b
     exact      probes and scheduler switches through perf; root or CAP_PERFMON
     sampling   the GIL's state read from outside, against the CPU clock; one's own processes
-    clock      CPU against wall time, two threads against one; needs a profile
+    clock      CPU against wall time, and what a thread of bytecode beside has to miss
 
     \b
     gilplan observe app.py:handle -o app.toml
@@ -90,7 +81,6 @@ def observe(
                 method=Method(method) if method else None,
                 time=seconds,
                 tasks=tasks,
-                profile=_profile(profile_path),
                 progress=report,
             )
         else:
@@ -126,16 +116,3 @@ def _build(interpreter: Path | None) -> Build:
     path = interpreter or Path(sys.executable)
     # Run by the path as given: a link from a virtual environment stands for its packages.
     return replace(named_builds([path])[0], path=str(path.absolute()))
-
-
-def _profile(path: Path | None) -> Profile | None:
-    """Load the profile if there is one; one that was asked for must be usable."""
-    from gilplan.model.errors import ProfileError
-    from gilplan.planner.commands import usable_profile
-
-    try:
-        return usable_profile(path, allow_foreign=False)
-    except ProfileError:
-        if path is not None:
-            raise
-        return None

@@ -1,117 +1,75 @@
-"""The clock method: CPU time against wall time, and two threads against one.
+"""The clock method: CPU time against wall time, and what a thread beside the task has to miss.
 
-What blocks is wall time without CPU time. How much of the rest holds the GIL is not to be seen
-by clocks; but two threads slow each other down the more, the more they need it. The model says
-by how much for each held share, and the share that explains the measured ratio is found by
-bisection.
+What blocks is wall time without CPU time. How much of the rest holds the GIL is seen by a second
+thread of bytecode, which wants the GIL all the time and runs whenever the task does not hold it:
+the processor time that it misses is the time that the task held the GIL, and a little at each
+hand-over, which is measured beside a task that only sleeps. (Two copies of the task tell less:
+on N cores, any held share below 1/N lets N of them run without waiting.)
 """
 
-from statistics import mean, stdev
+from statistics import mean, median
 from typing import Any
 
 from gilplan.calibration.builds import Build
 from gilplan.calibration.observation.observed_task import Seen, simple_task
 from gilplan.calibration.observation.probes import MethodUnavailable
 from gilplan.calibration.observation.target import Target
-from gilplan.calibration.profile import Profile
-from gilplan.model.durations import Deterministic
-from gilplan.model.layout import GilMode, Layout
-from gilplan.model.scenario import Scenario
-from gilplan.model.simulation import simulate
-from gilplan.model.workload import Segment, SegmentKind, Task, Workload
 
-STEPS = 10
-TASKS_PER_RUN = 150
-INTERVALS_PER_RUN = 60
+#: Share of the time that a thread may wait for a core before clocks tell nothing.
+BUSY = 0.05
 
 
-def observe_by_clock(
-    target: Target, plain: dict[str, Any], build: Build, profile: Profile | None, *, limit: float
-) -> Seen:
-    """Time tasks alone and in two threads; return them with the shares that explain both.
+def observe_by_clock(target: Target, plain: dict[str, Any], build: Build, *, limit: float) -> Seen:
+    """Time tasks alone and beside a thread of bytecode.
 
-    Raises `MethodUnavailable` on a build without a GIL, on one core, or without a profile.
+    Raises `MethodUnavailable` on a build without a GIL, and on a machine whose cores are taken by
+    other programs: a thread that waits for a core may or may not miss the GIL meanwhile.
     """
     if build.free_threaded:
         raise MethodUnavailable("a build without a GIL shows no held share by clocks")
-    if profile is None:
-        raise MethodUnavailable("it needs a profile: run `gilplan calibrate` first")
-    if profile.machine.cores < 2:
-        raise MethodUnavailable("two threads cannot run at once on one core")
     times = plain["times"]
-    wall = sum(each for each, _ in times) / len(times) / 1e9
-    busy = sum(each for _, each in times) / len(times) / 1e9
+    wall = mean(each for each, _ in times) / 1e9
+    busy = mean(each for _, each in times) / 1e9
     blocked = max(wall - busy - plain["queued_ns"] / len(times) / 1e9, 0.0)
-    answer = target.phase("copies", limit=limit)
-    ratios = [two / one for one, two in zip(answer["one"], answer["two"], strict=True)]
-    spread = 2.13 * stdev(ratios) / len(ratios) ** 0.5  # Student's t, 5 rounds, 90 %
-    model = _Model(busy, blocked, profile, build)
-    held = model.held_share(mean(ratios))
-    low, high = model.held_share(mean(ratios) + spread), model.held_share(mean(ratios) - spread)
+    answer = target.phase("beside", limit=limit)
+    queued = median(each["tasks"]["queued"] for each in answer["rounds"]) / 1e9
+    if queued > BUSY * answer["seconds"]:
+        raise MethodUnavailable(
+            f"other programs take the cores ({queued / answer['seconds']:.0%} of the time a thread "
+            "waited for one): try again on a quiet machine"
+        )
+    shares = [min(held_time(each) / busy, 1.0) if busy > 0 else 0.0 for each in answer["rounds"]]
+    # The middle one, for a busy machine spoils a round now and then; all five hold the median of
+    # rounds with a probability of 94 %.
+    held, low, high = median(shares), min(shares), max(shares)
     notes = (
-        f"two threads do {mean(ratios):.3f} times the tasks of one; the held share of the "
-        f"processor time that explains it is {held:.2f} (90 % interval {low:.2f} to {high:.2f})",
+        f"beside a thread of bytecode the task keeps it from the GIL for {held:.0%} of its "
+        f"processor time (90 % interval {low:.0%} to {high:.0%})",
         "one release of each kind per task is assumed",
     )
-    scales = [each / 1e9 / wall for each, _ in times]
+    busy_share, blocked_share = busy / (busy + blocked), blocked / (busy + blocked)
+    active = [each / 1e9 * (busy + blocked) / wall for each, _ in times]
     return Seen(
         tasks=tuple(
-            simple_task(held * busy * scale, (1 - held) * busy * scale, blocked * scale)
-            for scale in scales
+            simple_task(
+                held * busy_share * length,
+                (1 - held) * busy_share * length,
+                blocked_share * length,
+            )
+            for length in active
         ),
         notes=notes,
         held_of_busy=(low, high),
     )
 
 
-class _Model:
-    """What two threads would do against one, for each held share of the processor time."""
+def held_time(measured: dict[str, dict[str, float]]) -> float:
+    """Return the seconds for which a task holds the GIL, from one round.
 
-    def __init__(self, busy: float, blocked: float, profile: Profile, build: Build) -> None:
-        self.busy, self.blocked = busy, blocked
-        self.machine, self.runtime = profile.machine, profile.runtime(build.name)
-
-    def held_share(self, ratio: float) -> float:
-        """Return the share at which the model gives the ratio, an end where none does."""
-        low, high = 0.0, 1.0
-        for _ in range(STEPS):
-            middle = (low + high) / 2
-            if self.ratio(middle) > ratio:
-                low = middle
-            else:
-                high = middle
-        return (low + high) / 2
-
-    def ratio(self, held: float) -> float:
-        return self._throughput(held, 2) / self._throughput(held, 1)
-
-    def _throughput(self, held: float, threads: int) -> float:
-        parts = (
-            (SegmentKind.PYTHON, held * self.busy),
-            (SegmentKind.RELEASED_NATIVE, (1 - held) * self.busy),
-            (SegmentKind.WAIT, self.blocked),
-        )
-        task = Task(
-            name="task",
-            segments=tuple(
-                Segment(kind=kind, duration=Deterministic(time)) for kind, time in parts if time > 0
-            ),
-        )
-        layout = Layout(build=self.runtime.build, threads=threads, gil=GilMode.SHARED)
-        run_time = max(
-            TASKS_PER_RUN * (self.busy + self.blocked),
-            INTERVALS_PER_RUN * layout.effective_switch_interval,
-        )
-        scenario = Scenario(
-            workload=Workload(name="task", tasks=(task,)),
-            layout=layout,
-            runtime=self.runtime,
-            machine=self.machine,
-            run_time=run_time,
-            seed=0,
-        )
-        completed = simulate(scenario).completed_at
-        late = completed[completed > 0.1 * run_time]
-        if len(late) < 2:
-            return len(completed) / run_time
-        return float((len(late) - 1) / (late[-1] - late[0]))
+    ``measured``: beside ``sleeps`` and beside ``tasks``, the nanoseconds ``missed``, the number
+    of ``tasks`` and of ``blocks`` of their thread, each of which is a hand-over.
+    """
+    sleeps, tasks = measured["sleeps"], measured["tasks"]
+    handover = sleeps["missed"] / max(sleeps["blocks"], 1)
+    missed = tasks["missed"] - handover * tasks["blocks"]
+    return max(missed, 0.0) / tasks["tasks"] / 1e9

@@ -15,7 +15,6 @@ from gilplan.calibration.observation.probes import MethodUnavailable
 from gilplan.calibration.observation.residual import Interruption, interruption
 from gilplan.calibration.observation.sampling import observe_by_sampling
 from gilplan.calibration.observation.target import WARM_UP, Target, check_target, started
-from gilplan.calibration.profile import Profile
 from gilplan.model.checks import require_count, require_positive
 from gilplan.model.errors import MeasurementFailed
 from gilplan.model.workload import Workload
@@ -39,7 +38,7 @@ class Method(StrEnum):
 LONG_NAMES = {
     Method.EXACT: "perf uprobes",
     Method.SAMPLING: "the GIL's state read from outside",
-    Method.CLOCK: "clocks, and two threads against one",
+    Method.CLOCK: "clocks, and a thread of bytecode beside",
 }
 
 
@@ -50,14 +49,12 @@ def observe(
     method: Method | None = None,
     time: float = 2.0,
     tasks: int | None = None,
-    profile: Profile | None = None,
     progress: Callable[[str, float], None] = lambda text, share: None,
 ) -> Observation:
     """Observe ``target`` ("file.py:function" or "module:function") under ``build``.
 
     Each phase takes about ``time`` seconds or ``tasks`` tasks. Without ``method`` the best one
-    that can be used here; the notes say why a better one could not. ``profile`` is needed by the
-    clock method alone.
+    that can be used here; the notes say why a better one could not.
 
     Raises `InvalidValue` for a target that is not there, `MeasurementFailed` when it fails, does
     not end or cannot be observed.
@@ -71,7 +68,7 @@ def observe(
         limit = time + WARM_UP + PHASE_LIMIT + 6 * loaded["took"]
         progress("timing tasks without probes", 0.1)
         plain = child.phase("plain", limit=limit)
-        session = _Session(child, build, plain, profile, limit, progress)
+        session = _Session(child, build, plain, limit, progress)
         seen, used = session.seen(method)
         progress("measuring how late the GIL is handed over", 0.7)
         interrupted = session.interruption()
@@ -90,12 +87,11 @@ class _Session:
         target: Target,
         build: Build,
         plain: dict[str, Any],
-        profile: Profile | None,
         limit: float,
         progress: Callable[[str, float], None],
     ) -> None:
         self.target, self.build, self.plain = target, build, plain
-        self.profile, self.limit, self.progress = profile, limit, progress
+        self.limit, self.progress = limit, progress
 
     def seen(self, method: Method | None) -> tuple[Seen, Method]:
         """Use the method, or the first that can be used."""
@@ -117,9 +113,7 @@ class _Session:
             return observe_exactly(self.target, self.plain, limit=self.limit)
         if method is Method.SAMPLING:
             return observe_by_sampling(self.target, limit=self.limit)
-        return observe_by_clock(
-            self.target, self.plain, self.build, self.profile, limit=2 * self.limit
-        )
+        return observe_by_clock(self.target, self.plain, self.build, limit=2 * self.limit)
 
     def interruption(self) -> Interruption:
         if self.build.free_threaded:

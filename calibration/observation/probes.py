@@ -58,6 +58,18 @@ class PythonObject:
         return self.base + self.runtime[0] if self.runtime[0] else 0
 
 
+def await_python(pid: int, limit: float = 1.0) -> PythonObject:
+    """Find CPython in a process that may still be loading it. Raises `MeasurementFailed`."""
+    deadline = time.monotonic() + limit
+    while True:
+        try:
+            return find_python(pid)
+        except MethodUnavailable:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+
+
 def find_python(pid: int) -> PythonObject:
     """Find CPython in a process: the executable or a shared library. Raises `MeasurementFailed`."""
     try:

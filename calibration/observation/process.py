@@ -30,6 +30,7 @@ from gilplan.calibration.observation.observed_task import (
 from gilplan.calibration.observation.probes import (
     MethodUnavailable,
     PythonObject,
+    await_python,
     find_python,
     placed,
 )
@@ -57,13 +58,17 @@ def observe_process(pid: int, *, time: float, method: str | None = None) -> Obse
     Raises `MeasurementFailed` when it is not a CPython process, belongs to another user, or ends
     meanwhile; `InvalidValue` for a method that cannot observe a process.
     """
-    python = find_python(pid)
+    python = await_python(pid)
     build = _build_of(pid)
 
     def wait() -> None:
         _sleep_while_alive(pid, time)
 
-    return _observed(f"process {pid}", pid, build, python, wait, method)
+    try:
+        return _observed(f"process {pid}", pid, build, python, wait, method)
+    except MethodUnavailable:
+        _check_alive(pid)  # the better reason
+        raise
 
 
 def observe_script(
@@ -84,7 +89,9 @@ def observe_script(
             nonlocal ended
             ended = process.run(time)
 
-        observation = _observed(process.name, process.pid, build, process.python(), run, method)
+        observation = _observed(
+            process.name, process.pid, build, await_python(process.pid, START_LIMIT), run, method
+        )
         until = "observed to its end" if ended else f"stopped after {time:g} s"
         return replace(observation, notes=(*observation.notes, f"the script was {until}"))
 
@@ -110,6 +117,7 @@ def _observed(
         except MethodUnavailable as error:
             if method:
                 raise
+            _check_alive(pid)
             notes = (f"exact method not used: {error}",)
     seen = _by_sampling(pid, python, run)
     return _observation(name, build, "sampling: the GIL's state read from outside", seen, notes)
@@ -274,10 +282,19 @@ def _cpu_times(pid: int) -> dict[int, tuple[int, int]]:
 
 def _sleep_while_alive(pid: int, seconds: float) -> None:
     end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        time.sleep(max(min(0.1, end - time.monotonic()), 0.0))
-        if not _cpu_times(pid):
-            raise MeasurementFailed(f"process {pid} ended while it was observed")
+    while (left := end - time.monotonic()) > 0:
+        time.sleep(min(0.1, left))
+        _check_alive(pid)
+
+
+def _check_alive(pid: int) -> None:
+    """Raise `MeasurementFailed` once the process has ended, be it a zombie still."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        state = "X"
+    if state in "XZ":
+        raise MeasurementFailed(f"process {pid} ended while it was observed")
 
 
 def _build_of(pid: int) -> Build:

@@ -12,12 +12,11 @@ and ``STEPS``), ``time`` (seconds per phase), ``tasks`` (how many at most, null 
     traced     the same with probes in place: instants of each task, of a loop of releases
     interval   set the switch interval to `MARK`, by which the GIL is found in memory; set it back
     residual   how late a second thread gets the GIL that it asks for
-    copies     tasks per second of one thread and of two at once, in turns
+    beside     tasks beside a thread that wants nothing but the GIL
 
 Standard library only, Python 3.11 and later. The clock is CLOCK_MONOTONIC, as in the trace.
 """
 
-import contextlib
 import gc
 import importlib
 import importlib.util
@@ -43,6 +42,7 @@ CALL = 3
 #: A switch interval that nothing else in memory looks like (seconds).
 MARK = 4.999871
 ROUNDS = 5
+BESIDE_INTERVAL = 1e-3
 
 
 class Refused(Exception):
@@ -140,7 +140,7 @@ class Session:
             "t": self.traced,
             "i": self.interval,
             "r": self.residual,
-            "c": self.copies,
+            "b": self.beside,
         }
         self.loaded()
         while letter := os.read(self.request["gate"], 1):
@@ -300,45 +300,59 @@ class Session:
         helper.join()
         return late
 
-    def copies(self) -> None:
-        """Do tasks in one thread and in two at once by turns; leave tasks per second."""
-        rounds = [(self.throughput(1), self.throughput(2)) for _ in range(ROUNDS)]
-        self.say("copies", one=[one for one, _ in rounds], two=[two for _, two in rounds])
+    def beside(self) -> None:
+        """Do short sleeps, then tasks, beside a thread of bytecode; leave what it had to miss."""
+        interval = sys.getswitchinterval()
+        sys.setswitchinterval(BESIDE_INTERVAL)
+        seconds = self.request["time"] / ROUNDS
+        try:
+            rounds = [
+                {"sleeps": missed(short_sleep, seconds / 2), "tasks": missed(self.task, seconds)}
+                for _ in range(ROUNDS)
+            ]
+        finally:
+            sys.setswitchinterval(interval)
+        self.say("beside", rounds=rounds, seconds=seconds)
 
-    def throughput(self, threads: int) -> float:
-        clock, task, seconds = time.perf_counter, self.task, self.request["time"] / ROUNDS
-        failures: list[str] = []
-        rates: list[float] = []
-        start = threading.Barrier(threads + 1)
 
-        def work() -> None:
-            try:
-                task()
-                start.wait()
-                began = clock()
-                stamps = [began]
-                while stamps[-1] - began < seconds:
-                    task()
-                    stamps.append(clock())
-                # Only while the others were surely at work: the last tenth is left out.
-                inside = [stamp for stamp in stamps if stamp - began <= 0.9 * seconds]
-                if len(inside) < 2:
-                    inside = stamps
-                rates.append((len(inside) - 1) / (inside[-1] - began))
-            except BaseException as error:
-                failures.append(one_line(error))
-                start.abort()
+def short_sleep() -> None:
+    time.sleep(200e-6)
 
-        team = [threading.Thread(target=work, daemon=True) for _ in range(threads)]
-        for thread in team:
-            thread.start()
-        with contextlib.suppress(threading.BrokenBarrierError):
-            start.wait()
-        for thread in team:
-            thread.join()
-        if failures:
-            raise Refused(f"in {threads} threads: {failures[0]}")
-        return sum(rates)
+
+def missed(work: Task, seconds: float) -> dict[str, float]:
+    """Return how much processor time a thread of bytecode misses while ``work`` is done.
+
+    ``missed``: nanoseconds in which it neither ran nor waited for a core, so waited for the GIL;
+    ``queued``: in which it waited for a core; ``tasks`` done meanwhile, and how often their thread
+    blocked (``blocks``), for the GIL too.
+    """
+    done = threading.Event()
+    running = threading.Event()
+    found: list[tuple[int, int]] = []
+
+    def want() -> None:
+        running.set()
+        wall, cpu, queued = time.perf_counter_ns(), time.thread_time_ns(), waited_for_core()
+        while not done.is_set():
+            spin()
+        queued, cpu = waited_for_core() - queued, time.thread_time_ns() - cpu
+        wall = time.perf_counter_ns() - wall
+        found.append((wall - cpu - queued, queued))
+
+    helper = threading.Thread(target=want, daemon=True)
+    helper.start()
+    running.wait()
+    tasks = 0
+    blocks = resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end or tasks < 2:
+        work()
+        tasks += 1
+    blocks = resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw - blocks
+    done.set()
+    helper.join()
+    ((lost, queued),) = found
+    return {"missed": max(lost, 0), "queued": queued, "tasks": tasks, "blocks": blocks}
 
 
 def spin() -> None:

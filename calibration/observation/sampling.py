@@ -22,6 +22,8 @@ from gilplan.calibration.observation.target import Target
 #: Mean pause between two samples; drawn anew each time, lest it beat with the task.
 PAUSE = 200e-6
 LEAST_SAMPLES = 200
+#: Share of the time that the task may wait for a core before the reader is told.
+BUSY = 0.05
 #: Interval by which the target marks its GIL, microseconds.
 MARK = 4_999_871
 
@@ -49,13 +51,18 @@ def observe_by_sampling(target: Target, *, limit: float) -> Seen:
     split = _Split.of(answer)
     share = split.held_of_busy(float(held.mean()))
     low, high = interval(held)
-    notes = (
+    notes = [
         f"{len(held)} samples of the GIL: held in {held.mean():.1%} (90 % interval {low:.1%} to "
         f"{high:.1%}); one release of each kind per task is assumed",
-    )
+    ]
+    if split.queued > BUSY:
+        notes.append(
+            f"other programs take the cores: the task waited for one for {split.queued:.0%} of "
+            "the time; its shares are less sure than they look"
+        )
     return Seen(
         tasks=tuple(split.tasks(share)),
-        notes=notes,
+        notes=tuple(notes),
         held_of_busy=(split.held_of_busy(low), split.held_of_busy(high)),
     )
 

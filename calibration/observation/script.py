@@ -3,18 +3,15 @@
 import os
 import select
 import subprocess
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from gilplan.calibration.builds import Build
-from gilplan.calibration.observation.probes import PythonObject, find_python
 from gilplan.calibration.observation.target import killed_at_end
 from gilplan.model.errors import MeasurementFailed
 
 LAUNCHER = Path(__file__).parent / "run_script.py"
-START_LIMIT = 10.0
 
 
 class Script:
@@ -23,17 +20,6 @@ class Script:
     def __init__(self, name: str, pid: int, gate: int, done: int) -> None:
         self.name, self.pid = name, pid
         self._gate, self._done = gate, done
-
-    def python(self) -> PythonObject:
-        """Find CPython in the process, which may have only just been started."""
-        deadline = time.monotonic() + START_LIMIT
-        while True:
-            try:
-                return find_python(self.pid)
-            except MeasurementFailed:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.01)
 
     def run(self, seconds: float) -> bool:
         """Let it run to its end or for so long; return whether it came to its end.
