@@ -1,0 +1,391 @@
+"""Real programs with known answers, observed under the builds of this machine."""
+
+import mmap
+import os
+import re
+import signal
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gilplan.calibration.builds import Build, find_builds, probe
+from gilplan.calibration.observation import target as target_module
+from gilplan.calibration.observation.clock import observe_by_clock
+from gilplan.calibration.observation.exact import observe_exactly
+from gilplan.calibration.observation.observe import Method, observe
+from gilplan.calibration.observation.probes import MethodUnavailable, tracing_folder
+from gilplan.calibration.observation.process import observe_process, observe_script
+from gilplan.calibration.observation.recording import perf_path
+from gilplan.calibration.observation.sampling import observe_by_sampling
+from gilplan.calibration.observation.target import started
+from gilplan.calibration.workload_file import parse_workload
+from gilplan.model.errors import GilplanError, InvalidValue, MeasurementFailed
+from gilplan.planner.cli import main
+
+pytestmark = pytest.mark.interpreters
+BUILDS = find_builds()[0]
+WITH_GIL = [build for build in BUILDS if not build.free_threaded]
+OWN = probe(Path(sys.executable))[0]
+NAME = Build.name.fget
+
+#: Each task adds a row to a shared map: processor time of each part, the sleep's wall time, and
+#: the whole task's.
+KNOWN = """
+import hashlib, mmap, struct, time
+BLOCK = bytes({block})
+FILE = open({path!r}, "r+b")
+ROWS = mmap.mmap(FILE.fileno(), 0)
+
+def task():
+    cpu, wall = time.thread_time_ns, time.perf_counter_ns
+    whole, first = wall(), cpu()
+    total = 0
+    for number in range({turns}):
+        total += number & 3
+    second = cpu()
+    hashlib.sha256(BLOCK).digest()
+    third, began = cpu(), wall()
+    if {sleep}:
+        time.sleep({sleep})
+    ended, fourth = wall(), cpu()
+    (row,) = struct.unpack_from("<q", ROWS, 0)
+    struct.pack_into("<5q", ROWS, 8 + 40 * row, second - first, third - second, fourth - third,
+                     ended - began, wall() - whole)
+    struct.pack_into("<q", ROWS, 0, (row + 1) % 20000)
+"""
+
+
+def permitted() -> str:
+    """Return why the exact method cannot be used here, nothing when it can."""
+    try:
+        tracing_folder()
+        perf_path()
+    except MethodUnavailable as error:
+        return str(error)
+    return ""
+
+
+exact = pytest.mark.skipif(bool(permitted()), reason=permitted() or "can be used")
+
+
+#: Share of the time without a core above which clocks tell nothing of the program.
+DISTURBED = 0.05
+
+
+class KnownProgram:
+    """A program that measures its own parts."""
+
+    def __init__(self, folder: Path, *, turns: int, block: int, sleep: float) -> None:
+        # In memory: writing to a mapped file blocks now and then.
+        self._memory = os.memfd_create("rows")
+        os.ftruncate(self._memory, 8 + 40 * 20_000)
+        self._rows = Path(f"/proc/{os.getpid()}/fd/{self._memory}")
+        self.path = folder / "known.py"
+        text = KNOWN.format(turns=turns, block=block, sleep=sleep, path=str(self._rows))
+        self.path.write_text(text)
+
+    def rows(self) -> int:
+        return int(struct.unpack_from("<q", self._rows.read_bytes())[0])
+
+    def parts(self, first: int, count: int, *, quiet: bool = True) -> np.ndarray:
+        """Held, released and blocked time of tasks in order, seconds: ``(count, 3)``."""
+        with open(self._rows, "rb") as file:
+            content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            table = np.frombuffer(content, dtype=np.int64, offset=8).reshape(-1, 5)
+            python, digest, sleeping, slept, whole = table[first : first + count].T / 1e9
+        away = 1 - (python + digest + slept).sum() / whole.sum()
+        if quiet and away > DISTURBED:
+            pytest.skip(f"the program was kept from its core for {away:.0%} of the time")
+        return np.array([python, digest + sleeping, np.maximum(slept - sleeping, 0)]).T
+
+
+#: Parts of many milliseconds: what a call does with the GIL before it gives it up, and what the
+#: program's own clocks take, is some ten microseconds that each side counts elsewhere.
+PROGRAMS = [
+    pytest.param({"turns": 300_000, "block": 1_500_000, "sleep": 0.0}, id="mostly held"),
+    pytest.param({"turns": 60_000, "block": 16_000_000, "sleep": 0.0}, id="mostly released"),
+    pytest.param({"turns": 150_000, "block": 8_000_000, "sleep": 0.01}, id="a third of each"),
+]
+
+
+def shares(parts: np.ndarray) -> np.ndarray:
+    return parts / parts.sum(axis=-1, keepdims=True)
+
+
+def average(parts: np.ndarray) -> np.ndarray:
+    """Mean processor times; the median wall time of the sleep, which may wait for a core."""
+    return np.append(parts[:, :2].mean(axis=0), np.median(parts[:, 2]))
+
+
+@exact
+@pytest.mark.parametrize("shape", PROGRAMS)
+@pytest.mark.parametrize("build", BUILDS, ids=NAME)
+def test_exact_shares_are_within_a_point_of_the_program_s_own(build, shape, tmp_path):
+    program = KnownProgram(tmp_path, **shape)
+    with started(build, f"{program.path}:task", time=1.0, tasks=None) as (target, _):
+        plain = target.phase("plain", limit=60)
+        row = program.rows()
+        seen = observe_exactly(target, plain, limit=60)
+    found = np.array([task.totals for task in seen.tasks])
+    own = program.parts(row + 1, len(found), quiet=False)  # the first one warms up
+    errors = shares(found) - shares(own)
+    assert np.median(errors, axis=0) == pytest.approx([0, 0, 0], abs=0.01)
+
+
+@pytest.mark.parametrize("shape", PROGRAMS)
+@pytest.mark.parametrize("build", WITH_GIL, ids=NAME)
+def test_sampled_shares_are_within_three_points_of_the_program_s_own(build, shape, tmp_path):
+    program = KnownProgram(tmp_path, **shape)
+    with started(build, f"{program.path}:task", time=1.5, tasks=None) as (target, _):
+        row = program.rows()
+        seen = observe_by_sampling(target, limit=60)
+    found = np.mean([task.totals for task in seen.tasks], axis=0)
+    own = program.parts(row + 1, len(seen.tasks))
+    assert shares(found) == pytest.approx(shares(average(own)), abs=0.03)
+
+
+@pytest.mark.parametrize("shape", PROGRAMS)
+@pytest.mark.parametrize("build", WITH_GIL, ids=NAME)
+def test_shares_by_clock_are_within_five_points_of_the_program_s_own(build, shape, tmp_path):
+    program = KnownProgram(tmp_path, **shape)
+    with started(build, f"{program.path}:task", time=2.0, tasks=None) as (target, _):
+        plain = target.phase("plain", limit=60)
+        rows = program.rows()
+        try:
+            seen = observe_by_clock(target, plain, build, limit=60)
+        except MethodUnavailable as error:
+            pytest.skip(str(error))
+    found = np.mean([task.totals for task in seen.tasks], axis=0)
+    timed = len(plain["times"])
+    own = average(program.parts(rows - timed, timed))
+    assert shares(found) == pytest.approx(shares(own), abs=0.05)
+
+
+@exact
+def test_a_callable_becomes_a_file_that_reads_back(tmp_path, capsys):
+    program = KnownProgram(tmp_path, turns=5000, block=100_000, sleep=0.0)
+    output = tmp_path / "known.toml"
+    target = f"{program.path}:task"
+    assert main(["observe", target, "--time", "0.2s", "-o", str(output)]) == 0
+    workload, _ = parse_workload(output.read_text(), output)
+    assert workload.build == OWN.name
+    assert workload.source.startswith("exact: perf uprobes, ")
+    assert "held share" in capsys.readouterr().err
+
+
+def test_sampling_is_used_where_probes_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    program = KnownProgram(tmp_path, turns=5000, block=100_000, sleep=0.0)
+    observation = observe(f"{program.path}:task", WITH_GIL[-1], time=0.5)
+    assert observation.method == "sampling"
+    assert observation.notes[0].startswith("exact method not used: ")
+    assert observation.workload.source.startswith("sampling: ")
+    with pytest.raises(MethodUnavailable):
+        observe(f"{program.path}:task", WITH_GIL[-1], time=0.2, method=Method.EXACT)
+
+
+BAD = """
+import os, subprocess, sys, threading, time
+def raises(): raise ValueError("no luck")
+def leaves(): sys.exit(3)
+def ends(): os._exit(4)
+def crashes(): os.kill(os.getpid(), 11)
+def hangs(): threading.Event().wait()
+def asks(argument): pass
+async def waits(): pass
+def fails_later(calls=[]):
+    calls.append(1)
+    if len(calls) > 50: raise KeyError("spent")
+def prints(): print("hello")
+def starts_process(): subprocess.run([sys.executable, "-S", "-c", ""])
+def starts_thread():
+    thread = threading.Thread(target=lambda: sum(range(300_000)))
+    thread.start(); thread.join()
+number = 5
+"""
+
+
+@pytest.fixture
+def bad(tmp_path: Path) -> Path:
+    path = tmp_path / "bad.py"
+    path.write_text(BAD)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("raises", "the target raises ValueError: no luck"),
+        ("leaves", "the target ends the process: SystemExit: 3"),
+        ("ends", "the target ended its process with status 4"),
+        ("crashes", "its process died of SIGSEGV"),
+        ("hangs", "no end after 1 s; is it one task, and does it return?"),
+        ("asks", "asks needs arguments (missing a required argument: 'argument')"),
+        ("waits", "waits is asynchronous or a generator"),
+        ("fails_later", "the target raises KeyError: 'spent'"),
+        ("number", "number is a int, not a function"),
+        ("absent", "has no 'absent'; it has: "),
+    ],
+)
+def test_a_target_that_cannot_be_observed_costs_one_line_and_leaves_no_file(
+    name, told, bad, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr(target_module, "FIRST_CALL_LIMIT", 1.0)
+    output = tmp_path / "bad.toml"
+    assert main(["observe", f"{bad}:{name}", "-o", str(output), "--time", "0.2s"]) == 2
+    *_, last = capsys.readouterr().err.splitlines()
+    assert told in last
+    assert not output.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("prints", "the task prints: its output was thrown away"),
+        ("starts_process", "the task starts processes"),
+        ("starts_thread", "other threads use"),
+    ],
+)
+def test_what_a_workload_cannot_hold_is_said(name, told, bad, capfd):
+    observation = observe(f"{bad}:{name}", OWN, time=0.3, method=Method.SAMPLING)
+    assert any(told in note for note in observation.notes)
+    assert "hello" not in capfd.readouterr().out
+
+
+SCRIPT = """
+import hashlib, sys, threading, time
+BLOCK = bytes(1_000_000)
+COUNT = int(sys.argv[1])
+def work():
+    for _ in range(COUNT):
+        sum(number & 3 for number in range(10_000))
+        hashlib.sha256(BLOCK).digest()
+        time.sleep(0.002)
+team = [threading.Thread(target=work) for _ in range(2)]
+for thread in team: thread.start()
+for thread in team: thread.join()
+"""
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Path:
+    path = tmp_path / "job.py"
+    path.write_text(SCRIPT)
+    return path
+
+
+@exact
+@pytest.mark.parametrize("build", BUILDS, ids=NAME)
+def test_a_script_is_observed_from_its_start_to_its_end(build, script):
+    observation = observe_script([str(script), "30"], build, time=20)
+    assert observation.notes[-1] == "the script was observed to its end"
+    assert observation.tasks >= 50  # 2 threads x 30 waits, but for the first and the last
+    assert observation.workload.build == build.name
+    assert all(share.value > 0 for share in observation.shares.values())
+
+
+@exact
+def test_a_script_that_does_not_end_is_stopped(script):
+    observation = observe_script([str(script), "1000000"], OWN, time=0.5)
+    assert observation.notes[-1] == "the script was stopped after 0.5 s"
+
+
+def test_a_script_that_fails_is_no_workload(script):
+    with pytest.raises(MeasurementFailed, match="job: it raises ValueError"):
+        observe_script([str(script), "many"], OWN, time=5)
+    with pytest.raises(InvalidValue, match="script must be a file that is there"):
+        observe_script(["absent.py"], OWN, time=5)
+
+
+@pytest.fixture
+def running(script):
+    """A process of the build that runs the tests, at work."""
+    process = subprocess.Popen([OWN.path, str(script), "1000000"])
+    yield process
+    process.kill()
+    process.wait()
+
+
+METHODS = [pytest.param("exact", marks=exact), "sampling"]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_running_process_is_observed_and_goes_on(method, running):
+    observation = observe_process(running.pid, time=0.7, method=method)
+    assert observation.method == method
+    assert 0 < observation.shares["held"].value < 1
+    assert running.poll() is None
+    assert parse_workload(observation.to_toml())[0] == observation.workload
+
+
+def test_what_is_no_python_process_of_ours_is_refused(running):
+    sleeper = subprocess.Popen(["sleep", "60"])
+    try:
+        with pytest.raises(GilplanError, match="which is not CPython"):
+            observe_process(sleeper.pid, time=0.1)
+    finally:
+        sleeper.kill()
+        sleeper.wait()
+    with pytest.raises(MeasurementFailed, match="is not there"):
+        observe_process(sleeper.pid, time=0.1)
+    with pytest.raises(InvalidValue, match="method must be exact or sampling"):
+        observe_process(running.pid, time=0.1, method="clock")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_process_that_ends_meanwhile_is_no_workload(method, script):
+    process = subprocess.Popen([OWN.path, str(script), "1000"])
+    try:
+        with pytest.raises(MeasurementFailed, match=r"ended|is not there"):
+            observe_process(process.pid, time=30, method=method)
+    finally:
+        process.wait()
+
+
+@exact
+def test_no_probe_is_left_behind_by_an_interrupted_observation(script):
+    command = "import sys; from gilplan.planner.cli import main; sys.exit(main())"
+    process = subprocess.Popen(
+        [sys.executable, "-c", command, "observe", "--time", "30s", "--", str(script), "100000"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    mine = re.compile(rf"gilplan_{process.pid}_")
+    events = tracing_folder() / "uprobe_events"
+    while not mine.search(events.read_text()):
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert not mine.search(events.read_text())
+    assert b"Traceback" not in told
+
+
+@exact
+def test_probes_of_an_observer_that_was_killed_are_removed_by_the_next(bad):
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    events = tracing_folder() / "uprobe_events"
+    libc = next(
+        line.split()[-1] for line in Path("/proc/self/maps").read_text().splitlines()
+        if "libc.so" in line
+    )  # fmt: skip
+    descriptor = os.open(events, os.O_WRONLY | os.O_APPEND)
+    os.write(descriptor, f"p:gilplan_{ended.pid}_abc/save {libc}:0x30000\n".encode())
+    os.close(descriptor)
+    observe(f"{bad}:prints", OWN, time=0.1, method=Method.EXACT)
+    assert f"gilplan_{ended.pid}_abc" not in events.read_text()
+
+
+@pytest.mark.parametrize("target", [["json"], ["absent.py:f"], [], ["a:b", "--pid", "1"]])
+def test_a_target_that_says_nothing_is_bad_usage(target, capsys):
+    assert main(["observe", *target]) == 2
+    assert capsys.readouterr().err.startswith("gilplan: ")
+
+
+def test_builds_are_found() -> None:
+    assert isinstance(OWN, Build)
