@@ -181,3 +181,12 @@ def test_layout_beyond_the_machine_is_refused(build):
 def test_build_that_does_not_start_costs_one_line(tmp_path):
     with pytest.raises(MeasurementFailed, match="does not start"):
         measure_steps(own_build(tmp_path / "nothing"), PROGRAMS["nbody"], time=0.01)
+
+
+@pytest.mark.interpreters
+@pytest.mark.parametrize("build", BUILDS[:1], ids=lambda build: build.name)
+@pytest.mark.parametrize("program", ["nbody", "sqlite_report"])
+def test_cold_starts_are_timed_even_where_a_state_belongs_to_its_thread(build, program):
+    samples = measure_steps(build, PROGRAMS[program], time=0.02, cold_time=0.3)
+    assert samples.cold_start is not None
+    assert max(samples.cold_start.off_times) > 0.001

@@ -89,8 +89,7 @@ def cold_starts(program: dict[str, Any], cold_time: float) -> dict[str, list[flo
     costs: dict[str, list[float]] = {}
     for threads, tasks in TURNS if cold_time else ():
         until = time.perf_counter_ns() + int(cold_time / len(TURNS) * 1e9)
-        states = [program["setup"]() for _ in range(threads)]
-        turns = take_turns(calls, states, tasks, until)
+        turns = take_turns(program["setup"], calls, threads, tasks, until)
         if turns:
             off_time = statistics.median(off for off, _cost in turns)
             costs[str(off_time)] = [cost for _off, cost in turns]
@@ -98,20 +97,17 @@ def cold_starts(program: dict[str, Any], cold_time: float) -> dict[str, list[flo
 
 
 def take_turns(
-    calls: tuple[Any, ...], states: list[Any], tasks: int, until: int
+    setup: Any, calls: tuple[Any, ...], threads: int, tasks: int, until: int
 ) -> list[tuple[float, float]]:
-    """Give each state's thread turns of so many tasks; return (off time, extra time) per turn."""
-    batons = [threading.Semaphore(0) for _ in states]
+    """Give each thread turns of so many tasks; return (off time, extra time) per turn."""
+    batons = [threading.Semaphore(0) for _ in range(threads)]
     taken: list[tuple[float, float]] = []
 
-    def work(number: int) -> None:
-        left_at, following = 0, batons[(number + 1) % len(states)]
-        while True:
-            batons[number].acquire()
-            if time.perf_counter_ns() > until:
-                following.release()
-                return
-            spans = [whole_task(calls, states[number]) for _ in range(tasks)]
+    def turns(number: int) -> None:
+        # Here, not in the main thread: some states may only be used by the thread that made them.
+        state, left_at, following = setup(), 0, batons[(number + 1) % threads]
+        while batons[number].acquire() and time.perf_counter_ns() < until:
+            spans = [whole_task(calls, state) for _ in range(tasks)]
             (first, first_end), (last, last_end) = spans[0], spans[-1]
             if left_at:
                 extra = (first_end - first) - (last_end - last)
@@ -119,7 +115,14 @@ def take_turns(
             left_at = last_end
             following.release()
 
-    team = [threading.Thread(target=work, args=(number,)) for number in range(len(states))]
+    def work(number: int) -> None:
+        try:
+            turns(number)
+        finally:
+            # Whatever happened, the next one must not wait for ever.
+            batons[(number + 1) % threads].release()
+
+    team = [threading.Thread(target=work, args=(number,)) for number in range(threads)]
     for thread in team:
         thread.start()
     batons[0].release()
