@@ -51,7 +51,7 @@ class Study:
     cells: tuple[Cell, ...]
     repeats: int
     turns: Turns
-    cold_time: float = 0.5
+    cold_time: float = 1.0
     seed: int
 
     def __post_init__(self) -> None:
@@ -65,7 +65,7 @@ class Study:
         """About 40 cells in some two minutes of measuring."""
         cells = balanced_cells(builds, programs, count=40, seed=seed)
         turns = Turns(count=16, window=0.08, reference_window=0.04, warmup=0.1)
-        return cls(cells=cells, repeats=1, turns=turns, cold_time=0.4, seed=seed)
+        return cls(cells=cells, repeats=1, turns=turns, cold_time=0.8, seed=seed)
 
     @classmethod
     def full(

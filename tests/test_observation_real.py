@@ -121,6 +121,7 @@ def average(parts: np.ndarray) -> np.ndarray:
     return np.append(parts[:, :2].mean(axis=0), np.median(parts[:, 2]))
 
 
+@pytest.mark.measurement
 @exact
 @pytest.mark.parametrize("shape", PROGRAMS)
 @pytest.mark.parametrize("build", BUILDS, ids=NAME)
@@ -136,6 +137,7 @@ def test_exact_shares_are_within_a_point_of_the_program_s_own(build, shape, tmp_
     assert np.median(errors, axis=0) == pytest.approx([0, 0, 0], abs=0.01)
 
 
+@pytest.mark.measurement
 @pytest.mark.parametrize("shape", PROGRAMS)
 @pytest.mark.parametrize("build", WITH_GIL, ids=NAME)
 def test_sampled_shares_are_within_three_points_of_the_program_s_own(build, shape, tmp_path):
@@ -148,6 +150,7 @@ def test_sampled_shares_are_within_three_points_of_the_program_s_own(build, shap
     assert shares(found) == pytest.approx(shares(average(own)), abs=0.03)
 
 
+@pytest.mark.measurement
 @pytest.mark.parametrize("shape", PROGRAMS)
 @pytest.mark.parametrize("build", WITH_GIL, ids=NAME)
 def test_shares_by_clock_are_within_five_points_of_the_program_s_own(build, shape, tmp_path):
