@@ -176,8 +176,9 @@ def placed(python: PythonObject, *, several_threads: bool) -> Iterator[list[str]
                 continue
             kind = "r" if at_return else "p"
             offset = python.offsets[name]
-            _append(events, f"{kind}:{group}/{name} {python.path}:{offset:#x}")
+            # First the name: an interrupt may come as soon as the probe is there.
             placed_names.append(f"{group}/{name}")
+            _append(events, f"{kind}:{group}/{name} {python.path}:{offset:#x}")
         yield [name.replace("/", ":") for name in placed_names]
     finally:
         for name in placed_names:
