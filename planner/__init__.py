@@ -1,4 +1,23 @@
-"""The questions people ask, predict and rank, and the command line that asks them.
+"""The questions people ask: predict and rank layouts, and the command line that asks.
 
-Import from the modules: nothing is imported here, so that the command line starts at once.
+    from gilplan.planner import predict
+
+The functions are imported when they are asked for, so that the command line starts at once.
 """
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gilplan.planner.predictions import predict
+
+__all__ = ["predict"]
+
+#: Where each public name lives.
+HOMES = {"predict": "gilplan.planner.predictions"}
+
+
+def __getattr__(name: str) -> object:
+    if name not in HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(HOMES[name]), name)

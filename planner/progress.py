@@ -30,6 +30,17 @@ def progress() -> Iterator[Report]:
         yield lambda text, share: bar.update(task, description=text, completed=share)
 
 
+def counted(report: Report, text: str, total: int) -> Callable[[object], None]:
+    """Return what to call with each result: reports ``text`` with how many of ``total`` are done."""
+    done: list[object] = []
+
+    def count(result: object) -> None:
+        done.append(result)
+        report(text.format(len(done), total), len(done) / total)
+
+    return count
+
+
 def _line_by_line() -> Report:
     """Print each new text once."""
     last = ""

@@ -11,7 +11,7 @@ from gilplan.model.errors import InvalidValue, MissingBuild, UnsupportedLayout
 from gilplan.model.estimate import Estimate
 from gilplan.model.prediction import Prediction
 from gilplan.model.workload import Segment, SegmentKind, Task, Work, Workload
-from gilplan.planner.predict import on_build, predict
+from gilplan.planner.predictions import on_build, predict
 
 PARSE = Segment(
     kind=SegmentKind.PYTHON,

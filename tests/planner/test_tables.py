@@ -9,10 +9,10 @@ from gilplan.model.durations import Deterministic
 from gilplan.model.prediction import Prediction
 from gilplan.model.statistics import Interval
 from gilplan.model.workload import Segment, SegmentKind, Task, Workload
-from gilplan.planner.commands import table_text
+from gilplan.planner.commands.output import table_text
 from gilplan.planner.demo import layouts_to_rank, todays_build
 from gilplan.planner.layout_option import parse_layout
-from gilplan.planner.predict import predict
+from gilplan.planner.predictions import predict
 from gilplan.planner.tables import (
     error_table,
     notes_on,

@@ -61,7 +61,7 @@ def observe(
     gilplan observe --pid 4711 --time 10s
     """
     from gilplan.model.units import parse_time
-    from gilplan.planner.commands import tell, write_or_print
+    from gilplan.planner.commands.output import tell, write_or_print
     from gilplan.planner.progress import progress
 
     given = _given(target, pid)

@@ -1,0 +1,1 @@
+"""The command line's commands, one file each. They import what is heavy only when they run."""

@@ -1,0 +1,65 @@
+"""The builds and the profile that a command works with."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+import numpy as np
+
+from gilplan.calibration.atomic_file import require_writable
+from gilplan.calibration.builds import Build, find_builds, named_builds
+from gilplan.calibration.fingerprint import take_fingerprint
+from gilplan.calibration.profile import Profile, default_path, load, save
+from gilplan.planner.commands.output import INTERRUPTED, tell
+from gilplan.planner.progress import progress
+
+
+def measured_profile(
+    builds: Sequence[Build], *, quick: bool, output: Path | None, seed: int
+) -> Profile:
+    """Calibrate the builds and save the profile to ``output``, the user's own when None.
+
+    Says where it is and what the measuring noted. After Ctrl-C the profile holds what was
+    measured until then, and the command ends.
+    """
+    from gilplan.calibration.calibrate import calibrate
+
+    path = output or default_path()
+    require_writable(path)
+    rng = np.random.default_rng(np.random.SeedSequence(seed))
+    with progress() as report:
+        calibration = calibrate(builds, quick=quick, rng=rng, progress=report)
+    profile = Profile.of(calibration, quick=quick)
+    save(profile, path)
+    tell(profile.notes)
+    names = ", ".join(runtime.build for runtime in profile.runtimes)
+    tell([f"profile {profile.identity} of {names}: {path}"])
+    if profile.partial:
+        tell(["gilplan: interrupted; the profile holds what was measured until then"])
+        raise click.exceptions.Exit(INTERRUPTED)
+    return profile
+
+
+def chosen_builds(paths: Sequence[Path]) -> list[Build]:
+    """Return the builds at ``paths``, or all of this machine when none is given."""
+    if paths:
+        return named_builds(paths)
+    builds, _ = find_builds()
+    return builds
+
+
+def calibrated_builds(profile: Profile, paths: Sequence[Path]) -> list[Build]:
+    """Return the builds at ``paths``, which the profile must know, or all that it knows."""
+    builds = chosen_builds(paths)
+    if paths:
+        for build in builds:
+            profile.runtime(build.name)
+        return builds
+    known = {runtime.build for runtime in profile.runtimes}
+    return [build for build in builds if build.name in known]
+
+
+def usable_profile(path: Path | None, *, allow_foreign: bool) -> Profile:
+    """Load the profile, of this machine unless a foreign one is allowed."""
+    identity = None if allow_foreign else take_fingerprint().identity
+    return load(path or default_path(), machine_identity=identity)

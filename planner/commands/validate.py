@@ -1,0 +1,109 @@
+"""``gilplan validate``: layouts run for real, beside their predictions."""
+
+from pathlib import Path
+
+import click
+
+from gilplan.planner.commands.options import (
+    PATH,
+    foreign_option,
+    format_option,
+    interpreter_option,
+    profile_option,
+    seed_option,
+)
+
+
+@click.command()
+@interpreter_option
+@click.option("--quick", is_flag=True, help="Fewer programs, layouts and repeats.")
+@click.option(
+    "--cells",
+    type=click.IntRange(min=1),
+    default=240,
+    show_default=True,
+    help="How many layouts and programs to try, five seconds each (without --quick).",
+)
+@profile_option
+@foreign_option
+@format_option("text", "json", "csv")
+@click.option("-o", "--output", type=PATH, metavar="FILE", help="Default: stdout.")
+@seed_option
+def validate(
+    interpreters: tuple[Path, ...],
+    quick: bool,
+    cells: int,
+    profile_path: Path | None,
+    allow_foreign: bool,
+    form: str,
+    output: Path | None,
+    seed: int,
+) -> None:
+    """Run real programs in layouts for real, beside their predictions.
+
+    Each layout takes turns with a single thread of the same program, so that a machine that
+    changes its speed does not spoil the comparison. Prints predicted, measured, error and how
+    repeatable the measurement is, with the errors of the rules of thumb beside them.
+
+    \b
+    gilplan validate --quick
+    gilplan validate --format csv -o validation.csv
+    """
+    import json
+    from concurrent.futures import ProcessPoolExecutor
+    from functools import partial
+    from multiprocessing import get_context
+
+    from gilplan.calibration.atomic_file import require_writable, write_text
+    from gilplan.calibration.realrun import shipped_programs
+    from gilplan.calibration.study import Study
+    from gilplan.calibration.validation import validate as validated
+    from gilplan.planner.commands.output import (
+        INTERRUPTED,
+        print_table,
+        table_text,
+        tell,
+        write_or_print,
+    )
+    from gilplan.planner.commands.profiles import calibrated_builds, usable_profile
+    from gilplan.planner.predictions import predict_layout
+    from gilplan.planner.progress import progress
+    from gilplan.planner.tables import error_table, validation_table
+
+    profile = usable_profile(profile_path, allow_foreign=allow_foreign)
+    builds = calibrated_builds(profile, interpreters)
+    if output is not None:
+        require_writable(output)
+    programs = shipped_programs()
+    study = (
+        Study.quick(builds, programs, seed=seed)
+        if quick
+        else Study.full(builds, programs, seed=seed, cells=cells)
+    )
+    cores = profile.machine.cores
+    pool = ProcessPoolExecutor(cores, get_context("spawn"))
+    with pool, progress() as report:
+        validation = validated(
+            study,
+            builds,
+            programs,
+            # A prediction of 2 % is finer than what a cell can be measured to.
+            partial(predict_layout, profile=profile, seed=seed, precision=0.02, max_replications=6),
+            cores=cores,
+            executor=pool,
+            progress=lambda text, done, total: report(text, done / total),
+        )
+    if form == "json":
+        document = {**validation.to_json(), "profile": profile.identity}
+        write_or_print(json.dumps(document, indent=1, allow_nan=False) + "\n", output)
+    elif form == "csv":
+        write_or_print(validation.frame().to_csv(index=False), output)
+    else:
+        tables = [validation_table(validation), error_table(validation)]
+        if output is None:
+            print_table(*tables)
+        else:
+            write_text(output, "\n".join(table_text(table) for table in tables))
+    tell(f"skipped {each.cell}: {each.reason}" for each in validation.skipped)
+    if validation.interrupted:
+        raise click.exceptions.Exit(INTERRUPTED)
