@@ -1,0 +1,1 @@
+"""A committed scenario and the bands that its capacity must stay in."""
