@@ -1,10 +1,11 @@
 """How a program's workers are laid out: processes, interpreters, threads, and whose GIL."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from gilplan.model.checks import require_count, require_positive
 from gilplan.model.errors import InvalidValue, UnsupportedLayout
+from gilplan.model.interpreter_config import ISOLATED, LEGACY, InterpreterConfig, InterpreterGil
 from gilplan.model.runtime import Runtime
 
 #: ceval_gil.c (3.13.5:153) DEFAULT_INTERVAL, the interval of every new GIL.
@@ -25,7 +26,8 @@ class Layout:
 
     With one interpreter it is the main one. With more, each is a sub-interpreter and the main
     interpreter waits for them. ``switch_interval`` None means what a new GIL starts with (5 ms);
-    ``cores`` None means all of the machine's.
+    ``cores`` None means all of the machine's. ``config`` is how each sub-interpreter is made;
+    None means ``isolated`` where the GIL is its own, ``legacy`` where it is shared.
     """
 
     build: str
@@ -35,6 +37,7 @@ class Layout:
     gil: GilMode
     switch_interval: float | None = None
     cores: int | None = None
+    config: InterpreterConfig | None = None
 
     def __post_init__(self) -> None:
         for field in ("processes", "interpreters", "threads"):
@@ -43,6 +46,8 @@ class Layout:
             require_count("cores", self.cores)
         if self.switch_interval is not None:
             require_positive("switch_interval", self.switch_interval)
+        if self.config is not None:
+            _check_config(self, self.config)
 
     @property
     def workers(self) -> int:
@@ -53,6 +58,15 @@ class Layout:
         """The interval in force: whole microseconds, at least one (sysmodule.c:1332)."""
         seconds = DEFAULT_SWITCH_INTERVAL if self.switch_interval is None else self.switch_interval
         return max(int(seconds * 1e6 + 1e-9), 1) * 1e-6
+
+    @property
+    def interpreter_config(self) -> InterpreterConfig | None:
+        """How its sub-interpreters are made; None where it has only main interpreters."""
+        if self.interpreters == 1:
+            return None
+        if self.config is not None:
+            return self.config
+        return ISOLATED if self.gil is GilMode.OWN else LEGACY
 
     @property
     def mode(self) -> str:
@@ -76,7 +90,32 @@ class Layout:
             parts.append(f"switch_interval={self.switch_interval * 1e3:g}ms")
         if self.cores is not None:
             parts.append(f"cores={self.cores}")
+        if self.config is not None:
+            parts.append(f"config={self.config}")
         return f"{self.build}:{','.join(parts) or 'threads=1'}"
+
+
+def _check_config(layout: Layout, config: InterpreterConfig) -> None:
+    """Raise `InvalidValue` where no interpreter of such settings can hold the layout."""
+    if layout.interpreters == 1:
+        raise InvalidValue(
+            "config", "left out with interpreters=1", str(config),
+            "the main interpreter's settings cannot be chosen",
+        )  # fmt: skip
+    config.check()
+    if layout.gil is not GilMode.DISABLED and (layout.gil is GilMode.OWN) != config.own_gil:
+        raise InvalidValue("gil", f"'{config.gil}' as its config says", str(layout.gil))
+    if layout.threads > 1 and not config.allow_threads:
+        raise InvalidValue(
+            "threads", "1 where config has allow_threads=no", layout.threads,
+            "such an interpreter starts no thread; use more interpreters",
+        )  # fmt: skip
+
+
+def with_gil(config: InterpreterConfig, gil: GilMode) -> InterpreterConfig:
+    """Return the settings with the GIL of a layout, as ``new_config(preset, gil=...)`` does."""
+    own = gil is GilMode.OWN
+    return replace(config, gil=InterpreterGil.OWN if own else InterpreterGil.SHARED)
 
 
 def check_supported(layout: Layout, runtime: Runtime) -> None:
@@ -101,6 +140,12 @@ def check_supported(layout: Layout, runtime: Runtime) -> None:
         raise UnsupportedLayout(
             f"{name}: interpreters must be 1 on the free-threaded {runtime.build}, "
             f"got {layout.interpreters}; use threads or processes"
+        )
+    config = layout.config
+    if config is not None and config != LEGACY and not runtime.gil_per_interpreter:
+        raise UnsupportedLayout(
+            f"{name}: config must be 'legacy' on {runtime.build}, got '{config}'; "
+            "the settings of an interpreter can be chosen since CPython 3.12"
         )
 
 

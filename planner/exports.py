@@ -72,7 +72,8 @@ def _rules(scenario: Scenario) -> dict[str, float]:
 def layout_document(layout: Layout) -> dict[str, Any]:
     """Return the layout as text and by field, the switch interval that is in force included."""
     return {"text": str(layout), **asdict(layout), "mode": layout.mode} | {
-        "switch_interval": layout.effective_switch_interval
+        "switch_interval": layout.effective_switch_interval,
+        "config": None if layout.config is None else str(layout.config),
     }
 
 

@@ -1,12 +1,13 @@
 """Layouts as people write them: ``3.13:interpreters=2,threads=2,gil=own,switch_interval=1ms``."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Any, Protocol
 
 from gilplan.model.errors import InvalidValue
-from gilplan.model.layout import Layout, check_supported, resolve_gil
+from gilplan.model.interpreter_config import FLAGS, ISOLATED, LEGACY, InterpreterConfig, preset
+from gilplan.model.layout import GilMode, Layout, check_supported, resolve_gil, with_gil
 from gilplan.model.runtime import Runtime
 from gilplan.model.units import parse_time
 
@@ -32,18 +33,36 @@ class LayoutOption:
     def resolve(self, runtimes: Runtimes) -> Layout:
         """Return the layout on the build that it means.
 
-        Without ``gil``: none on a free-threaded build, own from 3.12, shared before. Raises
+        Without ``gil``: none on a free-threaded build; else what ``config`` says; else own from
+        3.12, shared before. Raises
         `MissingBuild`, `UnsupportedLayout`, or `InvalidValue` for a field that breaks a rule.
         """
         runtime = runtimes.runtime(self.build)
         fields = dict(self.fields)
         try:
-            gil = resolve_gil(fields.pop("gil", None), fields.get("interpreters", 1), runtime)
-            layout = Layout(build=runtime.build, gil=gil, **fields)
+            named = fields.pop("gil", None) or self._gil_of_config(runtime)
+            gil = resolve_gil(named, fields.get("interpreters", 1), runtime)
+            flags = {flag: fields.pop(flag) for flag in FLAGS if flag in fields}
+            config = _config(fields.pop("config", None), flags, gil)
+            layout = Layout(build=runtime.build, gil=gil, config=config, **fields)
         except InvalidValue as error:
             raise _located(self.text, error) from None
         check_supported(layout, runtime)
         return layout
+
+    def _gil_of_config(self, runtime: Runtime) -> str | None:
+        """Return the GIL that the named preset has; None leaves it to the build."""
+        if "config" not in self.fields or runtime.free_threaded:
+            return None
+        return "own" if preset(self.fields["config"]).own_gil else "shared"
+
+
+def _config(name: str | None, flags: dict[str, Any], gil: GilMode) -> InterpreterConfig | None:
+    """Return the preset with its changes; None where neither was given."""
+    if name is None and not flags:
+        return None
+    natural = ISOLATED if gil is GilMode.OWN else LEGACY
+    return with_gil(replace(preset(name) if name else natural, **flags), gil)
 
 
 def parse_layout(text: str) -> LayoutOption:
@@ -96,6 +115,17 @@ def _gil(text: str, key: str) -> str:
     return text
 
 
+def _preset(text: str, key: str) -> str:
+    preset(text)
+    return text
+
+
+def _flag(text: str, key: str) -> bool:
+    if text not in ("yes", "no"):
+        raise InvalidValue(key, "'yes' or 'no'", text)
+    return text == "yes"
+
+
 READERS: dict[str, Callable[[str, str], object]] = {
     "processes": _count,
     "interpreters": _count,
@@ -103,4 +133,6 @@ READERS: dict[str, Callable[[str, str], object]] = {
     "gil": _gil,
     "switch_interval": _interval,
     "cores": _count,
+    "config": _preset,
+    **dict.fromkeys(FLAGS, _flag),
 }
