@@ -1,6 +1,8 @@
 """``gilplan predict``: a workload under layouts that nobody has run yet."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,6 +14,9 @@ from gilplan.planner.commands.options import (
     profile_option,
     seed_option,
 )
+
+if TYPE_CHECKING:
+    from gilplan.model.scenario import Scenario
 
 
 @click.command()
@@ -28,6 +33,13 @@ from gilplan.planner.commands.options import (
     "--precision", type=Share(), default="1%", show_default=True,
     help="Relative half-width of the throughput at which the simulation stops.",
 )  # fmt: skip
+@click.option(
+    "--timeline", type=PATH, metavar="FILE",
+    help="Also write the simulated schedules as a trace that ui.perfetto.dev opens.",
+)  # fmt: skip
+@click.option(
+    "--timeline-time", metavar="TIME", help="How much of a schedule: a fifth of a run unless given."
+)
 def predict(
     workload: Path,
     layouts: tuple[str, ...],
@@ -36,6 +48,8 @@ def predict(
     form: str,
     seed: int,
     precision: float,
+    timeline: Path | None,
+    timeline_time: str | None,
 ) -> None:
     """Predict a workload under layouts: throughput, response time, and where the time goes.
 
@@ -47,7 +61,9 @@ def predict(
     gilplan predict web.toml --layout "3.13:threads=4"
     gilplan predict web.toml --layout 3.13:threads=4 --format json \\
         --layout "3.13:interpreters=2,threads=2,gil=own,switch_interval=1ms,cores=2"
+    gilplan predict web.toml --layout 3.13:threads=4 --timeline web.json --timeline-time 200ms
     """
+    from gilplan.calibration.atomic_file import require_writable
     from gilplan.calibration.workload_file import read_workload
     from gilplan.planner.commands.output import print_json, print_table, tell
     from gilplan.planner.commands.profiles import usable_profile
@@ -57,6 +73,9 @@ def predict(
     from gilplan.planner.progress import counted, progress
 
     options = [parse_layout(text) for text in layouts]
+    shown_time = _shown_time(timeline, timeline_time)
+    if timeline is not None:
+        require_writable(timeline)
     work, arrivals = read_workload(workload)
     profile = usable_profile(profile_path, allow_foreign=allow_foreign)
     resolved = [option.resolve(profile) for option in options]
@@ -71,10 +90,12 @@ def predict(
             workers=profile.machine.cores,
             on_done=counted(report, "simulated {} of {} layouts", len(resolved)),
         )
+    scenarios = scenarios_for(work, resolved, profile, arrivals=arrivals, seed=seed)
+    if timeline is not None:
+        _write_timeline(timeline, scenarios, shown_time)
     if form == "json":
         from gilplan.planner.exports import prediction_document
 
-        scenarios = scenarios_for(work, resolved, profile, arrivals=arrivals, seed=seed)
         print_json(prediction_document(predictions, scenarios, profile))
     elif form == "csv":
         from gilplan.planner.exports import prediction_csv
@@ -87,3 +108,29 @@ def predict(
         print_table(breakdown_table(predictions))
         click.echo(f"90 % intervals; speedup over {predictions[0].layout}; seed {seed}")
         tell(notes_on(predictions))
+
+
+def _shown_time(timeline: Path | None, text: str | None) -> float | None:
+    from gilplan.model.errors import InvalidValue
+    from gilplan.model.units import parse_time
+
+    if text is None:
+        return None
+    if timeline is None:
+        raise InvalidValue("timeline-time", "given together with --timeline FILE", text)
+    time = parse_time(text, "timeline-time")
+    if time <= 0:
+        raise InvalidValue("timeline-time", "longer than no time", text)
+    return time
+
+
+def _write_timeline(path: Path, scenarios: "Sequence[Scenario]", time: float | None) -> None:
+    import json
+
+    from gilplan.calibration.atomic_file import write_text
+    from gilplan.planner.commands.output import tell
+    from gilplan.planner.timelines import simulate_schedule, trace_document
+
+    schedules = [simulate_schedule(scenario, time=time) for scenario in scenarios]
+    write_text(path, json.dumps(trace_document(schedules), allow_nan=False) + "\n")
+    tell([f"timeline: {path}; open it in https://ui.perfetto.dev"])
