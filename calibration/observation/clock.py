@@ -38,7 +38,7 @@ def observe_by_clock(target: Target, plain: dict[str, Any], build: Build, *, lim
             f"other programs take the cores ({queued / answer['seconds']:.0%} of the time a thread "
             "waited for one): try again on a quiet machine"
         )
-    shares = [min(held_time(each) / busy, 1.0) if busy > 0 else 0.0 for each in answer["rounds"]]
+    shares = [held_share(each) for each in answer["rounds"]]
     # The middle one, for a busy machine spoils a round now and then; all five hold the median of
     # rounds with a probability of 94 %.
     held, low, high = median(shares), min(shares), max(shares)
@@ -61,6 +61,16 @@ def observe_by_clock(target: Target, plain: dict[str, Any], build: Build, *, lim
         notes=notes,
         held_of_busy=(low, high),
     )
+
+
+def held_share(measured: dict[str, dict[str, float]]) -> float:
+    """Return the share of its processor time for which a task holds the GIL, from one round.
+
+    Both times are of that round: a core may be half as fast again in the next one.
+    """
+    tasks = measured["tasks"]
+    busy = tasks["cpu"] / tasks["tasks"] / 1e9
+    return min(held_time(measured) / busy, 1.0) if busy > 0 else 0.0
 
 
 def held_time(measured: dict[str, dict[str, float]]) -> float:

@@ -323,8 +323,8 @@ def missed(work: Task, seconds: float) -> dict[str, float]:
     """Return how much processor time a thread of bytecode misses while ``work`` is done.
 
     ``missed``: nanoseconds in which it neither ran nor waited for a core, so waited for the GIL;
-    ``queued``: in which it waited for a core; ``tasks`` done meanwhile, and how often their thread
-    blocked (``blocks``), for the GIL too.
+    ``queued``: in which it waited for a core; ``tasks`` done meanwhile, the processor time of
+    their thread (``cpu``), and how often it blocked (``blocks``), for the GIL too.
     """
     done = threading.Event()
     running = threading.Event()
@@ -342,17 +342,24 @@ def missed(work: Task, seconds: float) -> dict[str, float]:
     helper = threading.Thread(target=want, daemon=True)
     helper.start()
     running.wait()
-    tasks = 0
+    tasks, used = 0, time.thread_time_ns()
     blocks = resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
     end = time.perf_counter() + seconds
     while time.perf_counter() < end or tasks < 2:
         work()
         tasks += 1
     blocks = resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw - blocks
+    used = time.thread_time_ns() - used
     done.set()
     helper.join()
     ((lost, queued),) = found
-    return {"missed": max(lost, 0), "queued": queued, "tasks": tasks, "blocks": blocks}
+    return {
+        "missed": max(lost, 0),
+        "queued": queued,
+        "tasks": tasks,
+        "cpu": used,
+        "blocks": blocks,
+    }
 
 
 def spin() -> None:
