@@ -139,6 +139,10 @@ class Cores:
             self._preempt_at_next_run = True
         self._watch_slices()
 
+    def busy_until_now(self, core: Core) -> int:
+        """Return how long the core has been occupied so far."""
+        return core.busy_time + (self.env.now - core.occupied_at if core.thread is not None else 0)
+
     def _preempt(self, core: Core) -> None:
         """Let the waiting thread with the least service have the core if it has had less.
 

@@ -6,6 +6,7 @@ from enum import StrEnum
 from gilplan.model.checks import require_count, require_positive
 from gilplan.model.errors import InvalidValue, UnsupportedLayout
 from gilplan.model.interpreter_config import ISOLATED, LEGACY, InterpreterConfig, InterpreterGil
+from gilplan.model.quota import DEFAULT_PERIOD, Quota
 from gilplan.model.runtime import Runtime
 
 #: ceval_gil.c (3.13.5:153) DEFAULT_INTERVAL, the interval of every new GIL.
@@ -27,7 +28,9 @@ class Layout:
     With one interpreter it is the main one. With more, each is a sub-interpreter and the main
     interpreter waits for them. ``switch_interval`` None means what a new GIL starts with (5 ms);
     ``cores`` None means all of the machine's. ``config`` is how each sub-interpreter is made;
-    None means ``isolated`` where the GIL is its own, ``legacy`` where it is shared.
+    None means ``isolated`` where the GIL is its own, ``legacy`` where it is shared. ``quota`` is
+    a container's CPU limit in cores, which it may use up in each ``quota_period`` (100 ms when
+    None); None means the machine's own limit, if it has one.
     """
 
     build: str
@@ -38,6 +41,8 @@ class Layout:
     switch_interval: float | None = None
     cores: int | None = None
     config: InterpreterConfig | None = None
+    quota: float | None = None
+    quota_period: float | None = None
 
     def __post_init__(self) -> None:
         for field in ("processes", "interpreters", "threads"):
@@ -48,6 +53,10 @@ class Layout:
             require_positive("switch_interval", self.switch_interval)
         if self.config is not None:
             _check_config(self, self.config)
+        if self.quota is not None:
+            Quota(cores=self.quota, period=self.quota_period or DEFAULT_PERIOD)
+        elif self.quota_period is not None:
+            raise InvalidValue("quota_period", "left out without a quota", self.quota_period)
 
     @property
     def workers(self) -> int:
@@ -92,6 +101,10 @@ class Layout:
             parts.append(f"cores={self.cores}")
         if self.config is not None:
             parts.append(f"config={self.config}")
+        if self.quota is not None:
+            parts.append(f"quota={self.quota:g}")
+        if self.quota_period is not None:
+            parts.append(f"quota_period={self.quota_period * 1e3:g}ms")
         return f"{self.build}:{','.join(parts) or 'threads=1'}"
 
 

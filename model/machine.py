@@ -8,6 +8,7 @@ from gilplan.model.checks import require_count
 from gilplan.model.durations import Empirical
 from gilplan.model.errors import InvalidValue
 from gilplan.model.estimate import Estimate
+from gilplan.model.quota import Quota
 from gilplan.model.workload import Work
 
 
@@ -45,7 +46,8 @@ class Machine:
     ``preemption_latency`` how long a thread that wakes on a busy core waits for it when the
     scheduler lets it go first; ``context_switch_time`` what a voluntary
     switch on a core costs, ``forced_switch_time`` one at the end of a slice, with the timer
-    interrupt that forces it.
+    interrupt that forces it. ``quota`` is the CPU limit that gilplan itself runs under, None
+    without one; ``bandwidth_slice`` what a core takes at a time from a quota's budget.
     """
 
     identity: str
@@ -59,6 +61,8 @@ class Machine:
     preemption_latency: Estimate
     context_switch_time: Estimate
     forced_switch_time: Estimate
+    quota: Quota | None = None
+    bandwidth_slice: float = 0.005
 
     def __post_init__(self) -> None:
         require_count("cores", self.cores)

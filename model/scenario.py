@@ -7,6 +7,7 @@ from gilplan.model.arrivals import Arrivals, Closed
 from gilplan.model.checks import require_count, require_positive
 from gilplan.model.layout import Layout, check_supported
 from gilplan.model.machine import Machine
+from gilplan.model.quota import DEFAULT_PERIOD, Quota
 from gilplan.model.runtime import Runtime
 from gilplan.model.workload import Workload
 
@@ -38,6 +39,17 @@ class Scenario:
     def cores(self) -> int:
         """Cores that the workers may use: the layout's, else the machine's."""
         return self.layout.cores if self.layout.cores is not None else self.machine.cores
+
+    @property
+    def quota(self) -> Quota | None:
+        """The CPU limit in force: the layout's, else the machine's."""
+        if self.layout.quota is None:
+            return self.machine.quota
+        return Quota(
+            cores=self.layout.quota,
+            period=self.layout.quota_period or DEFAULT_PERIOD,
+            slice_time=self.machine.bandwidth_slice,
+        )
 
     @property
     def key(self) -> str:

@@ -33,6 +33,7 @@ from gilplan.model.source import (
 )
 from gilplan.model.streams import NANOSECONDS, Purpose, blocks, stream, times_ns, to_ns
 from gilplan.model.thread import Thread
+from gilplan.model.throttled_cores import ThrottledCores
 from gilplan.model.worker import Draw, Step, Worker
 from gilplan.model.workload import Segment, SegmentKind, Work
 
@@ -96,19 +97,27 @@ class Run:
         return stream(self.scenario.seed, self.scenario.replication, purpose, *key)
 
     def _build_cores(self) -> Cores:
-        machine, count = self.scenario.machine, self.scenario.cores
-        return Cores(
-            self.env,
-            count=count,
-            speeds={work: [machine.speed(work, k + 1) for k in range(count)] for work in Work},
-            wake_latency=latency_by_idle_time(
+        machine, count, quota = self.scenario.machine, self.scenario.cores, self.scenario.quota
+        options: dict[str, Any] = {
+            "count": count,
+            "speeds": {work: [machine.speed(work, k + 1) for k in range(count)] for work in Work},
+            "wake_latency": latency_by_idle_time(
                 machine.wake_latency, self._stream(Purpose.LATENCY, 0)
             ),
-            switch_time=to_ns(machine.context_switch_time.value),
-            forced_switch_time=to_ns(machine.forced_switch_time.value),
-            preemption_latency=to_ns(machine.preemption_latency.value),
-            slice_time=to_ns(machine.time_slice.value),
-            task_time=to_ns(self._task_time()),
+            "switch_time": to_ns(machine.context_switch_time.value),
+            "forced_switch_time": to_ns(machine.forced_switch_time.value),
+            "preemption_latency": to_ns(machine.preemption_latency.value),
+            "slice_time": to_ns(machine.time_slice.value),
+            "task_time": to_ns(self._task_time()),
+        }
+        if quota is None or quota.cores >= count:
+            return Cores(self.env, **options)
+        return ThrottledCores(
+            self.env,
+            budget=to_ns(quota.budget),
+            period=to_ns(quota.period),
+            bandwidth_slice=to_ns(quota.slice_time),
+            **options,
         )
 
     def _task_time(self) -> float:
@@ -272,12 +281,9 @@ class Run:
             yield self.env.timeout(step)
 
     def _checkpoint(self) -> None:
-        now = self.env.now
-        busy = [
-            core.busy_time + (now - core.occupied_at if core.thread is not None else 0)
-            for core in self.cores.cores
-        ]
-        self._checkpoints.append((now, [gil.held_until_now() for gil in self.gils], busy))
+        busy = [self.cores.busy_until_now(core) for core in self.cores.cores]
+        held = [gil.held_until_now() for gil in self.gils]
+        self._checkpoints.append((self.env.now, held, busy))
 
     def _record(self) -> Replication:
         log, seconds = self.log, 1 / NANOSECONDS

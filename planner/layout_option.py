@@ -109,6 +109,20 @@ def _interval(text: str, key: str) -> float:
     return seconds
 
 
+def _cores(text: str, key: str) -> float:
+    try:
+        cores = float(text)
+    except ValueError:
+        cores = 0.0
+    if not 0 < cores < float("inf"):
+        raise InvalidValue(key, "a number of cores > 0", text, "like quota=1.5")
+    return cores
+
+
+def _period(text: str, key: str) -> float:
+    return parse_time(text, key)
+
+
 def _gil(text: str, key: str) -> str:
     if text not in ("own", "shared", "disabled"):
         raise InvalidValue(key, "'own', 'shared' or 'disabled'", text)
@@ -133,6 +147,8 @@ READERS: dict[str, Callable[[str, str], object]] = {
     "gil": _gil,
     "switch_interval": _interval,
     "cores": _count,
+    "quota": _cores,
+    "quota_period": _period,
     "config": _preset,
     **dict.fromkeys(FLAGS, _flag),
 }
