@@ -6,7 +6,9 @@
     ├── UnsupportedLayout                  a build cannot run the layout
     ├── MissingBuild                       no such CPython build on this machine or in the profile
     ├── ProfileError                       a calibration profile cannot be used
-    └── MeasurementFailed                  a real run crashed, hung or gave nothing to measure
+    ├── MeasurementFailed                  a real run crashed, hung or gave nothing to measure
+    ├── StoreError                         a sweep's store cannot be opened, read or written
+    └── ExecutorError                      no workers, or not the right ones, to run a sweep on
 
 Every message is one line: the field, the value, the rule, and what to try.
 """
@@ -56,3 +58,11 @@ class ProfileError(GilplanError):
 
 class MeasurementFailed(GilplanError):
     """A real run crashed, hung, or left nothing to measure."""
+
+
+class StoreError(GilplanError):
+    """The file that a sweep keeps its outcomes in cannot be opened, read or written."""
+
+
+class ExecutorError(GilplanError):
+    """The workers of a sweep do not answer, do not fit, or went away."""

@@ -45,7 +45,7 @@ def predict(
     require_positive("precision", precision)
     require_count("max_replications", max_replications)
     answer = partial(forecast, precision=precision, max_replications=max_replications)
-    warnings = _warnings(workload, profile)
+    warnings = warnings_on(workload, profile)
     predictions = []
     for prediction in _mapped(answer, scenarios, workers):
         predictions.append(replace(prediction, warnings=(*warnings, *prediction.warnings)))
@@ -140,7 +140,8 @@ def _scaled(segment: Segment, source: Runtime, target: Runtime) -> Segment:
     )
 
 
-def _warnings(workload: Workload, profile: Profile) -> tuple[str, ...]:
+def warnings_on(workload: Workload, profile: Profile) -> tuple[str, ...]:
+    """Return what a reader must know of the build that the durations were measured on."""
     if _source(workload, profile) is not None:
         return ()
     if not workload.build:
