@@ -3,14 +3,16 @@
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from gilplan.model.checks import require_count, require_positive
+from gilplan.model.behaviours import (
+    DEFAULT_SWITCH_INTERVAL,
+    acting_switch_interval,
+    stored_switch_interval,
+)
+from gilplan.model.checks import require_count
 from gilplan.model.errors import InvalidValue, UnsupportedLayout
 from gilplan.model.interpreter_config import ISOLATED, LEGACY, InterpreterConfig, InterpreterGil
 from gilplan.model.quota import DEFAULT_PERIOD, Quota
 from gilplan.model.runtime import Runtime
-
-#: ceval_gil.c (3.13.5:153) DEFAULT_INTERVAL, the interval of every new GIL.
-DEFAULT_SWITCH_INTERVAL = 0.005
 
 
 class GilMode(StrEnum):
@@ -21,12 +23,20 @@ class GilMode(StrEnum):
     DISABLED = "disabled"  # none (PEP 703)
 
 
+class IntervalSetter(StrEnum):
+    """Where the program calls ``sys.setswitchinterval``."""
+
+    EACH = "each"  # in each interpreter
+    MAIN = "main"  # in the main one only: interpreters with a GIL of their own do not inherit it
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
     """``processes`` x ``interpreters`` x ``threads`` workers of one CPython build.
 
     With one interpreter it is the main one. With more, each is a sub-interpreter and the main
     interpreter waits for them. ``switch_interval`` None means what a new GIL starts with (5 ms);
+    ``interval_set_in`` says where the program sets it, which decides whose GIL has it;
     ``cores`` None means all of the machine's. ``config`` is how each sub-interpreter is made;
     None means ``isolated`` where the GIL is its own, ``legacy`` where it is shared. ``quota`` is
     a container's CPU limit in cores, which it may use up in each ``quota_period`` (100 ms when
@@ -39,6 +49,7 @@ class Layout:
     threads: int = 1
     gil: GilMode
     switch_interval: float | None = None
+    interval_set_in: IntervalSetter = IntervalSetter.EACH
     cores: int | None = None
     config: InterpreterConfig | None = None
     quota: float | None = None
@@ -50,7 +61,7 @@ class Layout:
         if self.cores is not None:
             require_count("cores", self.cores)
         if self.switch_interval is not None:
-            require_positive("switch_interval", self.switch_interval)
+            stored_switch_interval(self.switch_interval)
         if self.config is not None:
             _check_config(self, self.config)
         if self.quota is not None:
@@ -64,9 +75,11 @@ class Layout:
 
     @property
     def effective_switch_interval(self) -> float:
-        """The interval in force: whole microseconds, at least one (sysmodule.c:1332)."""
-        seconds = DEFAULT_SWITCH_INTERVAL if self.switch_interval is None else self.switch_interval
-        return max(int(seconds * 1e6 + 1e-9), 1) * 1e-6
+        """The interval in force at the workers' GILs: whole microseconds, at least one."""
+        own = self.gil is GilMode.OWN and self.interpreters > 1
+        if self.switch_interval is None or (own and self.interval_set_in is IntervalSetter.MAIN):
+            return DEFAULT_SWITCH_INTERVAL
+        return acting_switch_interval(self.switch_interval)
 
     @property
     def interpreter_config(self) -> InterpreterConfig | None:
@@ -97,6 +110,8 @@ class Layout:
             parts.append(f"gil={self.gil}")
         if self.switch_interval is not None:
             parts.append(f"switch_interval={self.switch_interval * 1e3:g}ms")
+        if self.interval_set_in is not IntervalSetter.EACH:
+            parts.append(f"interval_set_in={self.interval_set_in}")
         if self.cores is not None:
             parts.append(f"cores={self.cores}")
         if self.config is not None:

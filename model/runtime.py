@@ -1,24 +1,13 @@
 """One CPython build: how its GIL behaves and what its operations cost.
 
-The behaviours are those of the sources, by version:
-
-====================================  =====  =====  ======
-behaviour                             3.11   3.12   3.13+
-====================================  =====  =====  ======
-a GIL per interpreter (PEP 684)       no     yes    yes
-a waiter can ask a holder in another
-interpreter to drop a shared GIL      no     no     yes
-====================================  =====  =====  ======
-
-Until 3.12 a waiter sets the drop request of its *own* interpreter, which a holder that runs in
-another interpreter never polls; since 3.13 the request is a bit in the holder's thread state
-(gh-112175).
+The behaviours follow from the version alone: see `gilplan.model.behaviours`.
 """
 
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from gilplan.model.behaviours import Behaviours
 from gilplan.model.estimate import Estimate
 from gilplan.model.workload import Work
 
@@ -52,12 +41,17 @@ class Runtime:
     memory: Estimate | None = None
 
     @property
+    def behaviours(self) -> Behaviours:
+        """What this version does."""
+        return Behaviours(version=self.version, free_threaded=self.free_threaded)
+
+    @property
     def gil_per_interpreter(self) -> bool:
-        return not self.free_threaded and self.version >= (3, 12, 0)
+        return self.behaviours.gil_per_interpreter
 
     @property
     def preempts_across_interpreters(self) -> bool:
-        return self.version >= (3, 13, 0)
+        return self.behaviours.preempts_across_interpreters
 
     def redrawn(self, rng: np.random.Generator) -> "Runtime":
         """Return the runtime with each cost redrawn from its estimate."""

@@ -7,7 +7,14 @@ from typing import Any, Protocol
 
 from gilplan.model.errors import InvalidValue
 from gilplan.model.interpreter_config import FLAGS, ISOLATED, LEGACY, InterpreterConfig, preset
-from gilplan.model.layout import GilMode, Layout, check_supported, resolve_gil, with_gil
+from gilplan.model.layout import (
+    GilMode,
+    IntervalSetter,
+    Layout,
+    check_supported,
+    resolve_gil,
+    with_gil,
+)
 from gilplan.model.runtime import Runtime
 from gilplan.model.units import parse_time
 
@@ -123,6 +130,13 @@ def _period(text: str, key: str) -> float:
     return parse_time(text, key)
 
 
+def _setter(text: str, key: str) -> IntervalSetter:
+    try:
+        return IntervalSetter(text)
+    except ValueError:
+        raise InvalidValue(key, "'each' or 'main'", text) from None
+
+
 def _gil(text: str, key: str) -> str:
     if text not in ("own", "shared", "disabled"):
         raise InvalidValue(key, "'own', 'shared' or 'disabled'", text)
@@ -146,6 +160,7 @@ READERS: dict[str, Callable[[str, str], object]] = {
     "threads": _count,
     "gil": _gil,
     "switch_interval": _interval,
+    "interval_set_in": _setter,
     "cores": _count,
     "quota": _cores,
     "quota_period": _period,
