@@ -146,7 +146,8 @@ def _spread(name: str, text: str) -> tuple[Value, ...]:
     field = f"grid {name}"
     if not _is_number(start) or not _is_number(stop):
         raise InvalidValue(field, "a list, for it is no number", text)
-    assert not isinstance(start, str) and not isinstance(stop, str)
+    assert not isinstance(start, str)
+    assert not isinstance(stop, str)
     if not start < stop:
         raise InvalidValue(field, "a range from the smaller to the greater", text)
     if spacing == "log" and start <= 0:

@@ -33,7 +33,8 @@ def _files() -> list[Path]:
     files: list[Path] = []
     for name in SOURCES:
         spec = find_spec(name)
-        assert spec is not None and spec.origin is not None, name
+        assert spec is not None, name
+        assert spec.origin is not None, name
         origin = Path(spec.origin)
         files += sorted(origin.parent.rglob("*.py")) if origin.name == "__init__.py" else [origin]
     return files

@@ -63,18 +63,18 @@ class Grid:
         layout can be.
         """
         for layout in self.layouts:
-            refused: list[UnsupportedLayout] = []
-            count = 0
+            made = 0
+            refused: list[tuple[LeftOut, UnsupportedLayout]] = []
             for values in product(*(axis.values for axis in self.axes)):
                 named = dict(zip((axis.name for axis in self.axes), values, strict=True))
-                count += 1
                 try:
                     yield _point(layout, named, workload, arrivals, profile, seed)
+                    made += 1
                 except UnsupportedLayout as error:
-                    refused.append(error)
-                    if len(refused) == count == self.size // len(self.layouts):
-                        raise
-                    yield LeftOut(point=_text(layout, named), reason=str(error))
+                    refused.append((LeftOut(point=_text(layout, named), reason=str(error)), error))
+            if not made:
+                raise refused[0][1]
+            yield from (left_out for left_out, _ in refused)
 
 
 def read_grid(
@@ -121,9 +121,7 @@ def _duration(seconds: float) -> str:
 def _check_option(option: LayoutOption, grid: Mapping[str, Given]) -> None:
     for key in option.fields:
         if key in grid:
-            raise InvalidValue(
-                key, "given in the layout or in the grid, not in both", option.text
-            )
+            raise InvalidValue(key, "given in the layout or in the grid, not in both", option.text)
     if (option.build == ANY_BUILD) != ("build" in grid):
         if "build" in grid:
             rest = option.text.partition(":")[2]
@@ -209,5 +207,3 @@ def _series(option: LayoutOption, scenario: Scenario) -> str:
 def _text(option: LayoutOption, values: dict[str, Value]) -> str:
     axes = ", ".join(f"{name}={value}" for name, value in values.items())
     return f"{option.text} at {axes}" if axes else option.text
-
-
