@@ -19,25 +19,30 @@ from gilplan.calibration.observation.target import Target
 BUSY = 0.05
 
 
-def observe_by_clock(target: Target, plain: dict[str, Any], build: Build, *, limit: float) -> Seen:
-    """Time tasks alone and beside a thread of bytecode.
+def observe_by_clock(target: Target, build: Build, *, limit: float) -> Seen:
+    """Time tasks by turns alone and beside a thread of bytecode.
 
-    Raises `MethodUnavailable` on a build without a GIL, and on a machine whose cores are taken by
-    other programs: a thread that waits for a core may or may not miss the GIL meanwhile.
+    Raises `MethodUnavailable` on a build without a GIL, on a single core, and on a machine whose
+    cores are taken by other programs: a thread that waits for a core may or may not miss the GIL
+    meanwhile.
     """
     if build.free_threaded:
         raise MethodUnavailable("a build without a GIL shows no held share by clocks")
-    times = plain["times"]
-    wall = mean(each for each, _ in times) / 1e9
-    busy = mean(each for _, each in times) / 1e9
-    blocked = max(wall - busy - plain["queued_ns"] / len(times) / 1e9, 0.0)
     answer = target.phase("beside", limit=limit)
+    if answer["cores"] < 2:
+        raise MethodUnavailable("clocks need two cores, one for the task and one beside it")
     queued = median(each["tasks"]["queued"] for each in answer["rounds"]) / 1e9
     if queued > BUSY * answer["seconds"]:
         raise MethodUnavailable(
             f"other programs take the cores ({queued / answer['seconds']:.0%} of the time a thread "
             "waited for one): try again on a quiet machine"
         )
+    alone = [each["alone"] for each in answer["rounds"]]
+    times = [time for each in alone for time in each["times"]]
+    wall = mean(each for each, _ in times) / 1e9
+    busy = mean(each for _, each in times) / 1e9
+    waited = sum(each["queued"] for each in alone) / len(times) / 1e9
+    blocked = max(wall - busy - waited, 0.0)
     shares = [held_share(each) for each in answer["rounds"]]
     # The middle one, for a busy machine spoils a round now and then; all five hold the median of
     # rounds with a probability of 94 %.

@@ -113,7 +113,7 @@ class _Session:
             return observe_exactly(self.target, self.plain, limit=self.limit)
         if method is Method.SAMPLING:
             return observe_by_sampling(self.target, limit=self.limit)
-        return observe_by_clock(self.target, self.plain, self.build, limit=2 * self.limit)
+        return observe_by_clock(self.target, self.build, limit=2 * self.limit)
 
     def interruption(self) -> Interruption:
         if self.build.free_threaded:
