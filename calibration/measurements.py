@@ -51,17 +51,17 @@ def machine_measurements(reference: Build, cores: int, *, quick: bool) -> list[M
     """List a round's kernels that measure the machine, with the reference build."""
     scale = 1 if quick else 2
     counts = counts_of(cores)
-    pairs = max(3, 12 // len(counts)) * scale
+    pairs = max(6, 32 // len(counts)) * scale
     scaling = [
         Measurement(
             name="scaling",
             kernel="speed",
             arguments=(
                 *(kind, "--counts", ",".join(map(str, counts))),
-                *("--samples", str(pairs)),
+                *("--samples", str(pairs), "--window", "0.03"),
             ),
             build=reference,
-            expected_time=0.15 + 0.06 * cores + pairs * len(counts) * 0.066,
+            expected_time=0.15 + 0.06 * cores + pairs * len(counts) * 0.035,
         )
         for kind in Work
     ]

@@ -10,7 +10,7 @@ from gilplan.calibration.fits import (
     median,
     median_difference,
     median_over_rounds,
-    median_ratio,
+    ratio_of_means,
     thinned,
 )
 from gilplan.calibration.measurements import PROCESS_METHODS, counts_of
@@ -75,7 +75,7 @@ def speed_curve(
     measured = {1: Estimate.exact(1.0, "speed")}
     for n in counts_of(cores)[1:]:
         beside = samples.pooled(key, f"{work} n={n}")
-        measured[n] = median_ratio(beside, alone, source="speed", rng=rng)
+        measured[n] = ratio_of_means(beside, alone, source="speed", rng=rng)
     known = sorted(measured)
 
     def at(n: int, field: str) -> float:

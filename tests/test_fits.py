@@ -9,7 +9,7 @@ from gilplan.calibration.fits import (
     median,
     median_difference,
     median_over_rounds,
-    median_ratio,
+    ratio_of_means,
     thinned,
 )
 from gilplan.model.errors import MeasurementFailed
@@ -201,7 +201,7 @@ def test_ratio_in_pairs_is_free_of_common_drift():
     drift = np.linspace(1, 3, 60)
     below = drift * rng.normal(1, 0.01, 60)
     above = 0.7 * drift * rng.normal(1, 0.01, 60)
-    ratio = median_ratio(above, below, source="speed", rng=rng)
+    ratio = ratio_of_means(above, below, source="speed", rng=rng)
     assert ratio.lower <= 0.7 <= ratio.upper
     assert ratio.half_width < 0.01
 

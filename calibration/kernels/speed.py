@@ -10,7 +10,9 @@ worker slows down when others are active, by an amount that depends on the kind.
 Forked worker processes sleep on a pipe; for each window the parent wakes ``n`` of them, they
 start at an agreed instant, and each counts the units it finishes. Windows of every ``n`` follow
 each other closely, so that a drifting clock frequency or a noisy neighbour hits all alike: the
-i-th windows of all counts are paired. Prints ``"KIND n=N"``: mean units/s of a worker, a window.
+i-th windows of all counts are paired. The workers take turns in being the one alone, because the
+cores of a machine need not be equally fast at a time. Prints ``"KIND n=N"``: mean units/s of a
+worker, a window.
 """
 
 import argparse
@@ -163,14 +165,16 @@ def main() -> None:
         gather(acks_read, 1)
 
     series: dict[str, list[float]] = {f"{kind} n={n}": [] for kind in kinds for n in counts}
-    for _ in range(options.samples):
+    for turn in range(options.samples):
         for number, kind in enumerate(kinds):
             for n in counts:
+                chosen = [(turn + k) % len(pipes) for k in range(n)]
                 start = time.perf_counter() + SETTLE_TIME
-                for pipe in pipes[:n]:
-                    os.write(pipe, struct.pack("idd", number, start, options.window))
+                for index in chosen:
+                    os.write(pipes[index], struct.pack("idd", number, start, options.window))
                 gather(acks_read, n)
-                series[f"{kind} n={n}"].append(sum(struct.unpack_from(f"{n}d", shared)) / n)
+                rates = struct.unpack_from(f"{len(pipes)}d", shared)
+                series[f"{kind} n={n}"].append(sum(rates[index] for index in chosen) / n)
     for child in workers:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
