@@ -111,7 +111,8 @@ class Cores:
         assert core is not None, "only a thread on a core can block"
         thread.enter(state)
         thread.core = None
-        thread.left_at = self.env.now
+        if not thread.waking:
+            thread.left_at = self.env.now
         thread.alarm = Alarm(self.env)
         self._vacate(core)
         return thread.alarm
