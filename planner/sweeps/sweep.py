@@ -18,10 +18,12 @@ from gilplan.model.statistics import LEVEL
 from gilplan.model.workload import Workload
 from gilplan.planner.predictions import warnings_on
 from gilplan.planner.sweeps.axis import Given
+from gilplan.planner.sweeps.crossings import Crossing, crossings
 from gilplan.planner.sweeps.engine import engine_identity
 from gilplan.planner.sweeps.executors import Opener, given, opener
 from gilplan.planner.sweeps.frame import frame_of
 from gilplan.planner.sweeps.grid import Grid, LeftOut, Point, read_grid
+from gilplan.planner.sweeps.knees import Knee, knees
 from gilplan.planner.sweeps.outcome import Outcome
 from gilplan.planner.sweeps.run import Compute, run_here, run_on
 from gilplan.planner.sweeps.store import FORMAT_VERSION, Store, open_store
@@ -56,6 +58,14 @@ class Sweep:
     notes: tuple[str, ...]
     found: int
     ran: int
+
+    def knees(self) -> list[Knee]:
+        """Return where throughput and p99 bend against the switch interval, or why not."""
+        return knees(self.frame)
+
+    def crossings(self) -> list[Crossing]:
+        """Return where two layouts change places along an axis."""
+        return crossings(self.frame)
 
 
 def sweep(
