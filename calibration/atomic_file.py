@@ -11,14 +11,19 @@ from gilplan.model.errors import GilplanError
 
 
 def write_text(path: Path, text: str) -> None:
-    """Replace the file at ``path`` by one that holds ``text``, in one step.
+    """Replace the file at ``path`` by one that holds ``text``, as `write_bytes` does."""
+    write_bytes(path, text.encode())
 
-    The text goes to a temporary file in the same folder (made where it is missing) and to the
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Replace the file at ``path`` by one that holds ``content``, in one step.
+
+    The content goes to a temporary file in the same folder (made where it is missing) and to the
     disk before the old file gives way: a crash or a full disk leaves the old file as it was.
     Raises `GilplanError` where the file cannot be written.
     """
     with _beside(path) as (file, temporary):
-        file.write(text)
+        file.write(content)
         file.flush()
         os.fsync(file.fileno())
         temporary.chmod(0o644)
@@ -32,7 +37,7 @@ def require_writable(path: Path) -> None:
 
 
 @contextmanager
-def _beside(path: Path) -> Iterator[tuple[IO[str], Path]]:
+def _beside(path: Path) -> Iterator[tuple[IO[bytes], Path]]:
     """Give a temporary file in the folder of ``path``; gone at the end unless it was moved."""
     temporary = None
     try:
@@ -41,7 +46,7 @@ def _beside(path: Path) -> Iterator[tuple[IO[str], Path]]:
             raise OSError(None, "not an ordinary file")
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         temporary = Path(name)
-        with open(descriptor, "w", encoding="utf-8") as file:
+        with open(descriptor, "wb") as file:
             yield file, temporary
     except OSError as error:
         raise GilplanError(
