@@ -1,6 +1,6 @@
-"""The questions people ask: predict and rank layouts, and the command line that asks.
+"""The questions people ask: predict and rank layouts, sweep their fields, and the command line that asks.
 
-    from gilplan.planner import predict
+    from gilplan.planner import predict, sweep
 
 The functions are imported when they are asked for, so that the command line starts at once.
 """
@@ -10,11 +10,15 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from gilplan.planner.predictions import predict
+    from gilplan.planner.sweeps.sweep import sweep
 
-__all__ = ["predict"]
+__all__ = ["predict", "sweep"]
 
 #: Where each public name lives.
-HOMES = {"predict": "gilplan.planner.predictions"}
+HOMES = {
+    "predict": "gilplan.planner.predictions",
+    "sweep": "gilplan.planner.sweeps.sweep",
+}
 
 
 def __getattr__(name: str) -> object:
