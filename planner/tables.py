@@ -7,6 +7,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
+from gilplan.calibration.behaviour_probes import Shown
 from gilplan.calibration.builds import Build
 from gilplan.calibration.validation_result import Validation
 from gilplan.model.layout import GilMode
@@ -143,6 +144,23 @@ def build_table(builds: Sequence[Build]) -> Table:
             ", ".join(build.answers),
             Text(build.path),
         )
+    return table
+
+
+def behaviour_table(shown: Sequence[Shown]) -> Table:
+    """Return a row per behaviour and a column per build; a star marks what disagrees."""
+    table = _table("behaviours by version, as seen here (* not what the version says)")
+    table.add_column("behaviour")
+    builds = list(dict.fromkeys(each.build for each in shown))
+    for build in builds:
+        table.add_column(build)
+    for behaviour in dict.fromkeys(each.behaviour for each in shown):
+        seen = {
+            each.build: each.seen if each.agrees else f"{each.seen} *"
+            for each in shown
+            if each.behaviour == behaviour
+        }
+        table.add_row(behaviour, *(seen.get(build, NOTHING) for build in builds))
     return table
 
 

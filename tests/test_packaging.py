@@ -19,7 +19,12 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 LAYERS = ("model", "calibration", "planner")
 #: Folders of scripts that other interpreters run by path; they are shipped, not imported.
-SCRIPT_FOLDERS = ("calibration/harness", "calibration/kernels", "calibration/programs")
+SCRIPT_FOLDERS = (
+    "calibration/harness",
+    "calibration/kernels",
+    "calibration/probes",
+    "calibration/programs",
+)
 #: CPython's own modules for sub-interpreters, absent from `sys.stdlib_module_names` of some builds.
 INTERPRETER_MODULES = {
     "_interpchannels",

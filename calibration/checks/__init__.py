@@ -1,0 +1,1 @@
+"""Can a program move? Its modules, imported where it would run."""
