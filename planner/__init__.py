@@ -1,4 +1,4 @@
-"""The questions people ask: predict and rank layouts, sweep their fields, and the command line that asks.
+"""The questions people ask: predict layouts, sweep their fields, and the command line that asks.
 
     from gilplan.planner import predict, sweep
 
