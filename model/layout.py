@@ -30,6 +30,14 @@ class IntervalSetter(StrEnum):
     MAIN = "main"  # in the main one only: interpreters with a GIL of their own do not inherit it
 
 
+class WorkerKind(StrEnum):
+    """How tasks get onto the threads."""
+
+    THREAD = "thread"  # each thread takes a task when it is free, and blocks in its waits
+    POOL = "pool"  # a submitting thread hands tasks to an executor's workers
+    EVENT_LOOP = "event_loop"  # each thread runs many tasks, and none blocks it in a wait
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
     """``processes`` x ``interpreters`` x ``threads`` workers of one CPython build.
@@ -41,6 +49,10 @@ class Layout:
     None means ``isolated`` where the GIL is its own, ``legacy`` where it is shared. ``quota`` is
     a container's CPU limit in cores, which it may use up in each ``quota_period`` (100 ms when
     None); None means the machine's own limit, if it has one.
+
+    With ``worker`` pool the workers belong to an executor that the main thread of the main
+    interpreter submits to; they are of one kind: threads of the main interpreter, interpreters
+    or processes. With ``event_loop`` each thread is a loop.
     """
 
     build: str
@@ -54,6 +66,7 @@ class Layout:
     config: InterpreterConfig | None = None
     quota: float | None = None
     quota_period: float | None = None
+    worker: WorkerKind = WorkerKind.THREAD
 
     def __post_init__(self) -> None:
         for field in ("processes", "interpreters", "threads"):
@@ -68,6 +81,11 @@ class Layout:
             Quota(cores=self.quota, period=self.quota_period or DEFAULT_PERIOD)
         elif self.quota_period is not None:
             raise InvalidValue("quota_period", "left out without a quota", self.quota_period)
+        counts = (self.processes, self.interpreters, self.threads)
+        if self.worker is WorkerKind.POOL and sum(count > 1 for count in counts) > 1:
+            raise InvalidValue(
+                "worker", "'thread' or 'event_loop' where workers are of several kinds", "pool"
+            )
 
     @property
     def workers(self) -> int:
@@ -93,12 +111,23 @@ class Layout:
     @property
     def mode(self) -> str:
         """The kind of layout in a word or two: threads, interpreters, processes, mixed."""
+        if self.worker is WorkerKind.POOL:
+            return f"{self.pool} pool"
+        if self.worker is WorkerKind.EVENT_LOOP:
+            return "event loops" if self.workers > 1 else "event loop"
         if self.processes > 1:
             mixed = self.interpreters > 1 or self.threads > 1
             return "mixed" if mixed else "processes"
         if self.interpreters > 1:
             return f"{self.gil}-GIL interpreters"
         return "free-threaded" if self.gil is GilMode.DISABLED else "threads"
+
+    @property
+    def pool(self) -> str:
+        """What a pool's workers are: "process", "interpreter" or "thread"."""
+        if self.processes > 1:
+            return "process"
+        return "interpreter" if self.interpreters > 1 else "thread"
 
     def __str__(self) -> str:
         parts = [
@@ -114,6 +143,8 @@ class Layout:
             parts.append(f"interval_set_in={self.interval_set_in}")
         if self.cores is not None:
             parts.append(f"cores={self.cores}")
+        if self.worker is not WorkerKind.THREAD:
+            parts.append(f"worker={self.worker}")
         if self.config is not None:
             parts.append(f"config={self.config}")
         if self.quota is not None:

@@ -11,9 +11,10 @@ class Prediction:
     """The forecast of one layout. Seconds, bytes, tasks per second; utilisations in [0, 1].
 
     ``response_time``: mean, p50, p95, p99; ``breakdown``: time per task running, waiting_gil,
-    waiting_core, blocked. An overloaded open system has no steady state: ``response_time`` is
-    then empty and ``sustainable_rate`` says at which rate it would have one. ``makespan`` is
-    set for a batch. ``warnings`` say what the reader must know before relying on it.
+    waiting_core, blocked, queued. An overloaded open system has no steady state:
+    ``response_time`` is then empty and ``sustainable_rate`` says at which rate it would have
+    one. ``makespan`` is set for a batch. ``warnings`` say what the reader must know before
+    relying on it.
     """
 
     layout: Layout

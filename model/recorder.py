@@ -10,12 +10,17 @@ from typing import Protocol
 
 
 class State(IntEnum):
-    """What a thread is doing; the index of its time in every breakdown."""
+    """What a thread is doing, or a task; the index of its time in every breakdown.
+
+    ``QUEUED`` is a task's alone: it is on its way between two threads, or waits for its turn in
+    an event loop.
+    """
 
     RUNNING = 0
     WAITING_GIL = 1
     WAITING_CORE = 2
     BLOCKED = 3
+    QUEUED = 4
 
 
 class Recorder(Protocol):

@@ -13,7 +13,7 @@ class Replication:
     """One run, in seconds.
 
     Per completed task, in order of completion: ``kind`` (index into the workload's tasks),
-    ``arrived_at``, ``started_at``, ``completed_at``: ``(n,)``; ``times``: ``(n, 4)``, the time
+    ``arrived_at``, ``started_at``, ``completed_at``: ``(n,)``; ``times``: ``(n, 5)``, the time
     in each `State` from start to completion. At ``checkpoints`` ``(k,)``, evenly spaced from 0
     to the run's end: ``gil_held`` ``(k, GILs)`` and ``core_busy`` ``(k, cores)``, accumulated.
     ``arrivals`` counts tasks that arrived, ``queued`` those that waited for a worker and

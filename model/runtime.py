@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from gilplan.model.behaviours import Behaviours
+from gilplan.model.boundary import Boundary, LoopCosts
 from gilplan.model.estimate import Estimate
 from gilplan.model.workload import Work
 
@@ -28,7 +29,8 @@ class Runtime:
     build; ``release_time`` what one release and re-take of an uncontended GIL costs;
     ``poll_time`` the time between two eval-breaker polls of ordinary bytecode; ``start_ups``
     are keyed ``thread``, ``interpreter``, ``fork``, ``spawn``, ``forkserver``; ``memory`` is
-    what the bare interpreter process keeps.
+    what the bare interpreter process keeps. ``boundaries`` are keyed by what the workers of a
+    pool are: ``thread``, ``interpreter``, ``process``; ``loop_costs`` are those of an event loop.
     """
 
     build: str
@@ -39,6 +41,8 @@ class Runtime:
     speeds: dict[Work, Estimate] = field(default_factory=dict)
     start_ups: dict[str, StartUp] = field(default_factory=dict)
     memory: Estimate | None = None
+    boundaries: dict[str, Boundary] = field(default_factory=dict)
+    loop_costs: LoopCosts | None = None
 
     @property
     def behaviours(self) -> Behaviours:
@@ -60,4 +64,6 @@ class Runtime:
             release_time=self.release_time.redrawn(rng),
             poll_time=self.poll_time.redrawn(rng),
             speeds={work: speed.redrawn(rng) for work, speed in self.speeds.items()},
+            boundaries={kind: each.redrawn(rng) for kind, each in self.boundaries.items()},
+            loop_costs=self.loop_costs and self.loop_costs.redrawn(rng),
         )

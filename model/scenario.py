@@ -9,6 +9,7 @@ from gilplan.model.layout import Layout, check_supported
 from gilplan.model.machine import Machine
 from gilplan.model.quota import DEFAULT_PERIOD, Quota
 from gilplan.model.runtime import Runtime
+from gilplan.model.worker_support import check_worker
 from gilplan.model.workload import Workload
 
 
@@ -34,6 +35,7 @@ class Scenario:
         require_count("seed", self.seed, least=0)
         require_count("replication", self.replication, least=0)
         check_supported(self.layout, self.runtime)
+        check_worker(self.layout, self.runtime, self.workload)
 
     @property
     def cores(self) -> int:

@@ -5,9 +5,8 @@ and pre-drawn samples in integer nanoseconds, lets SimPy run the worker threads,
 arrays in seconds. The clock is whole nanoseconds, so equal instants are equal on every machine.
 """
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sized
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,11 +16,12 @@ from gilplan.model.arrivals import Batch, Closed, Open, Recorded
 from gilplan.model.clock import Clock
 from gilplan.model.cold_start import slowdown_by_off_time
 from gilplan.model.cores import Cores
+from gilplan.model.event_loop import EventLoop
 from gilplan.model.gil import Gil, NoGil
 from gilplan.model.latency import latency_by_idle_time
-from gilplan.model.layout import GilMode
-from gilplan.model.lock import Lock
-from gilplan.model.recorder import Recorder
+from gilplan.model.layout import GilMode, WorkerKind
+from gilplan.model.programs import Programs
+from gilplan.model.recorder import Recorder, State
 from gilplan.model.replication import Replication
 from gilplan.model.scenario import Scenario
 from gilplan.model.source import (
@@ -31,11 +31,11 @@ from gilplan.model.source import (
     arrive_at_gaps,
     arrive_at_instants,
 )
-from gilplan.model.streams import NANOSECONDS, Purpose, blocks, stream, times_ns, to_ns
+from gilplan.model.streams import NANOSECONDS, Purpose, stream, times_ns, to_ns
 from gilplan.model.thread import Thread
 from gilplan.model.throttled_cores import ThrottledCores
-from gilplan.model.worker import Draw, Step, Worker
-from gilplan.model.workload import Segment, SegmentKind, Work
+from gilplan.model.worker import Worker
+from gilplan.model.workload import SegmentKind, Work
 
 CHECKPOINTS = 200
 
@@ -73,10 +73,11 @@ class Run:
         self.env = Clock()
         self.cores = self._build_cores()
         self.gils = self._build_gils()
-        self.locks: dict[tuple[int, str], Lock] = {}
+        self.programs = Programs(scenario, self.cores)
         self.source = self._build_source()
         self.log = _Log(self.env)
         self._slowdown_after = self._compile_cold_start()
+        self._waiting: list[Sized] = [self.source.queue]
         self.workers = [self._build_worker(index) for index in range(scenario.layout.workers)]
         self._checkpoints: list[tuple[int, list[int], list[int]]] = []
         self._all_done: Event | None = None
@@ -160,7 +161,8 @@ class Run:
     def _build_source(self) -> Source:
         arrivals, env, cores = self.scenario.arrivals, self.env, self.cores
         if isinstance(arrivals, Closed):
-            if arrivals.population is None and arrivals.think_time.mean == 0:
+            threads = self.scenario.layout.worker is WorkerKind.THREAD
+            if threads and arrivals.population is None and arrivals.think_time.mean == 0:
                 return Saturated(env, cores)
             think_time = times_ns(arrivals.think_time, self._stream(Purpose.THINK))
             clients = arrivals.population or self.scenario.layout.workers
@@ -182,15 +184,33 @@ class Run:
             release_time=to_ns(self.scenario.runtime.release_time.value),
         )
 
+    def _build_loop(self, worker: Worker, index: int) -> EventLoop:
+        costs = self.scenario.runtime.loop_costs
+        assert costs is not None, "a scenario of an event loop has its costs"
+        return EventLoop(
+            worker,
+            cores=self.cores,
+            programs=self.programs.operations(worker, index),
+            choose=self.programs.choice(index),
+            round_time=to_ns(costs.round_time.value),
+            resume_time=to_ns(costs.resume_time.value),
+        )
+
     def _start(self) -> None:
         env, arrivals, source = self.env, self.scenario.arrivals, self.source
         for index, worker in enumerate(self.workers):
             process = index // (self.scenario.layout.interpreters * self.scenario.layout.threads)
+            if self.scenario.layout.worker is WorkerKind.EVENT_LOOP:
+                loop = self._build_loop(worker, index)
+                source.inboxes.append(loop.arrive)
+                self._waiting.append(loop.arrived)
+                env.process(loop.serve(source, self._add_to_log))
+                continue
             env.process(
                 worker.serve(
                     source,
-                    self._compile_tasks(worker, index, process),
-                    self._choice(index),
+                    self.programs.steps(worker, index, process),
+                    self.programs.choice(index),
                     self._add_to_log,
                 )
             )
@@ -211,69 +231,6 @@ class Run:
             assert self._all_done is not None
             self._all_done.succeed()
 
-    def _choice(self, index: int) -> Draw:
-        tasks = self.scenario.workload.tasks
-        if len(tasks) == 1:
-            return lambda: 0
-        weights = np.array([task.weight for task in tasks])
-        rng = self._stream(Purpose.MIX, index)
-        return blocks(lambda n: rng.choice(len(tasks), n, p=weights / weights.sum()))
-
-    def _compile_tasks(self, worker: Worker, index: int, process: int) -> list[list[Step]]:
-        places = iter(range(1_000_000))
-        return [
-            self._compile(task.segments, worker, index, process, places)
-            for task in self.scenario.workload.tasks
-        ]
-
-    def _compile(
-        self,
-        segments: tuple[Segment, ...],
-        worker: Worker,
-        index: int,
-        process: int,
-        places: Any,
-    ) -> list[Step]:
-        steps: list[Step] = []
-        for segment in segments:
-            if segment.kind is SegmentKind.CRITICAL:
-                lock = self.locks.setdefault((process, segment.lock), Lock(self.cores))
-                inner = self._compile(segment.inner, worker, index, process, places)
-                steps.append(partial(worker.critical, lock, inner))
-                continue
-            place = next(places)
-            assert segment.duration is not None
-            draw = times_ns(segment.duration, self._stream(Purpose.SERVICE, index, place))
-            work = segment.limited_by
-            if segment.kind is SegmentKind.PYTHON:
-                poll = self._poll_draw(segment, index, place)
-                steps.append(partial(worker.python, draw, work, poll))
-            elif segment.kind is SegmentKind.HELD_NATIVE:
-                steps.append(partial(worker.held_native, draw, work))
-            elif segment.kind is SegmentKind.RELEASED_NATIVE:
-                steps.append(partial(worker.released_native, draw, work))
-            else:
-                steps.append(partial(worker.wait, draw))
-        return steps
-
-    def _poll_draw(self, segment: Segment, index: int, place: int) -> Draw:
-        """Time from a random instant to the next poll: a uniform part of the stretch it hits."""
-        rng = self._stream(Purpose.POLL, index, place)
-        if segment.uninterruptible is None:
-            longest = self.scenario.runtime.poll_time.value * NANOSECONDS
-            return blocks(lambda n: rng.uniform(0, longest, n))
-        stretch = segment.uninterruptible
-
-        def residual(count: int) -> Any:
-            candidates = stretch.draw(4 * count, rng=rng) * NANOSECONDS
-            total = candidates.sum()
-            if total == 0:
-                return np.zeros(count)
-            hit = rng.choice(candidates, count, p=candidates / total)
-            return rng.uniform(0, 1, count) * hit
-
-        return blocks(residual)
-
     def _checkpoint_regularly(self) -> Generator[Timeout, Any, None]:
         step = max(to_ns(self.scenario.run_time) // CHECKPOINTS, 1)
         while True:
@@ -288,20 +245,20 @@ class Run:
     def _record(self) -> Replication:
         log, seconds = self.log, 1 / NANOSECONDS
         checkpoints = self._checkpoints
-        arrivals = self.source.arrivals
+        arrivals, queued = self.source.arrivals, sum(map(len, self._waiting))
         return Replication(
             run_time=self.env.now * seconds,
             kind=np.array(log.kinds, dtype=np.int64),
             arrived_at=np.array(log.arrived_at, dtype=np.float64) * seconds,
             started_at=np.array(log.started_at, dtype=np.float64) * seconds,
             completed_at=np.array(log.completed_at, dtype=np.float64) * seconds,
-            times=np.array(log.times, dtype=np.float64).reshape(-1, 4) * seconds,
+            times=np.array(log.times, dtype=np.float64).reshape(-1, len(State)) * seconds,
             checkpoints=np.array([at for at, _, _ in checkpoints]) * seconds,
             gil_held=np.array([held for _, held, _ in checkpoints]) * seconds,
             core_busy=np.array([busy for _, _, busy in checkpoints]) * seconds,
             arrivals=arrivals,
-            queued=len(self.source.queue),
-            in_service=arrivals - len(self.source.queue) - len(log.kinds),
+            queued=queued,
+            in_service=arrivals - queued - len(log.kinds),
             events=self.env.scheduled,
             switches=sum(gil.switch_number for gil in self.gils),
         )

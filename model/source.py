@@ -17,6 +17,8 @@ class Source:
     """One queue of arrived tasks that all workers serve, first come first served.
 
     Holds the instants of arrival, integer nanoseconds. ``arrivals`` and ``completions`` count.
+    With ``inboxes``, tasks do not wait here but go to one of those in turn, told the instant
+    and the client; a client's tasks all to the same one, as over a connection.
     """
 
     def __init__(self, env: Clock, cores: Cores) -> None:
@@ -24,6 +26,7 @@ class Source:
         self.arrivals = 0
         self.completions = 0
         self.queue: deque[int] = deque()
+        self.inboxes: list[Callable[[int, int], None]] = []
         self._idle: deque[Thread] = deque()
         self._cores = cores
 
@@ -36,16 +39,19 @@ class Source:
         self._idle.append(thread)
         return self._cores.block(thread, State.BLOCKED)
 
-    def arrive(self) -> None:
+    def arrive(self, client: int | None = None) -> None:
         """Let a task arrive now: an idle worker wakes for it, or it waits in the queue."""
         self.arrivals += 1
-        if self._idle:
+        if self.inboxes:
+            client = self.arrivals if client is None else client
+            self.inboxes[client % len(self.inboxes)](self.env.now, client)
+        elif self._idle:
             self._cores.wake(self._idle.popleft(), self.env.now)
         else:
             self.queue.append(self.env.now)
 
-    def complete(self) -> None:
-        """Note that a worker has completed a task."""
+    def complete(self, client: int = 0) -> None:
+        """Note that a worker has completed a task of the client."""
         self.completions += 1
 
 
@@ -65,15 +71,15 @@ class Population(Source):
     ) -> None:
         super().__init__(env, cores)
         self._think_time = think_time
-        for _ in range(clients):
-            self._think()
+        for client in range(clients):
+            self._think(client)
 
-    def complete(self) -> None:
-        super().complete()
-        self._think()
+    def complete(self, client: int = 0) -> None:
+        super().complete(client)
+        self._think(client)
 
-    def _think(self) -> None:
-        call_after(self.env, self._think_time(), lambda _: self.arrive())
+    def _think(self, client: int) -> None:
+        call_after(self.env, self._think_time(), lambda _: self.arrive(client))
 
 
 def arrive_at_gaps(source: Source, gap: Callable[[], int]) -> Generator[Timeout, Any, None]:

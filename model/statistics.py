@@ -81,7 +81,7 @@ class SteadyState:
     """One replication after its warm-up. Times in seconds, utilisations in [0, 1].
 
     ``response_time``: mean, p50, p95, p99; ``breakdown``: mean time per task in each `State`,
-    keyed running, waiting_gil, waiting_core, blocked.
+    keyed running, waiting_gil, waiting_core, blocked, queued.
     """
 
     observed_from: float

@@ -64,7 +64,7 @@ class Thread:
         self.drop_requested = False
         self.state = State.BLOCKED
         self.since = 0
-        self.times = [0, 0, 0, 0]
+        self.times = [0] * len(State)
 
     def enter(self, state: State) -> None:
         """Change the state and book the time spent in the old one."""
@@ -103,7 +103,7 @@ class Thread:
         return self.warm_work + cold
 
     def times_until_now(self) -> list[int]:
-        """Return the time spent in each state so far: ``(4,)`` ns, indexed by `State`."""
+        """Return the time spent in each state so far: ``(5,)`` ns, indexed by `State`."""
         times = self.times.copy()
         times[self.state] += self.env.now - self.since
         return times

@@ -16,6 +16,7 @@ from gilplan.model.errors import GilplanError
 from gilplan.model.layout import Layout
 from gilplan.model.machine import Machine
 from gilplan.model.prediction import Prediction
+from gilplan.model.recorder import State
 from gilplan.model.replication import Replication
 from gilplan.model.runtime import Runtime
 from gilplan.model.scenario import Scenario
@@ -173,7 +174,7 @@ def _batch_measures(record: Replication) -> Measures:
         **{f"response_time.p{rank}": float(np.percentile(times, rank)) for rank in (50, 95, 99)},
         **dict(
             zip(
-                (f"breakdown.{n}" for n in ("running", "waiting_gil", "waiting_core", "blocked")),
+                (f"breakdown.{state.name.lower()}" for state in State),
                 spent.tolist(),
                 strict=True,
             )

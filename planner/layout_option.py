@@ -11,6 +11,7 @@ from gilplan.model.layout import (
     GilMode,
     IntervalSetter,
     Layout,
+    WorkerKind,
     check_supported,
     resolve_gil,
     with_gil,
@@ -154,6 +155,13 @@ def _flag(text: str, key: str) -> bool:
     return text == "yes"
 
 
+def _worker(text: str, key: str) -> WorkerKind:
+    try:
+        return WorkerKind(text)
+    except ValueError:
+        raise InvalidValue(key, "'thread', 'pool' or 'event_loop'", text) from None
+
+
 READERS: dict[str, Callable[[str, str], object]] = {
     "processes": _count,
     "interpreters": _count,
@@ -164,6 +172,7 @@ READERS: dict[str, Callable[[str, str], object]] = {
     "cores": _count,
     "quota": _cores,
     "quota_period": _period,
+    "worker": _worker,
     "config": _preset,
     **dict.fromkeys(FLAGS, _flag),
 }

@@ -60,6 +60,8 @@ def breakdown_table(predictions: Sequence[Prediction]) -> Table:
         "waiting_core": "waiting for a core",
         "blocked": "blocked",
     }
+    if any(_time(prediction.breakdown.get("queued")) != NOTHING for prediction in predictions):
+        columns["queued"] = "queued"
     for heading in columns.values():
         table.add_column(heading, justify="right", no_wrap=True)
     for prediction in predictions:

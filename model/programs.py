@@ -1,0 +1,137 @@
+"""A workload's tasks compiled for the engine: steps of a worker, with their random draws.
+
+A segment draws from a stream of its own, keyed by worker and place and never by layout, whatever
+the kind of the worker that runs it.
+"""
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from gilplan.model.cores import Cores
+from gilplan.model.event_loop import ACQUIRE, COMPUTE, RELEASE, WAIT, LoopLock, Operation
+from gilplan.model.lock import Lock
+from gilplan.model.scenario import Scenario
+from gilplan.model.streams import NANOSECONDS, Purpose, blocks, stream, times_ns
+from gilplan.model.worker import Draw, Step, Worker
+from gilplan.model.workload import Segment, SegmentKind
+
+
+class Programs:
+    """Compiles the tasks of a scenario's workload, and keeps the locks that they share."""
+
+    def __init__(self, scenario: Scenario, cores: Cores) -> None:
+        self._scenario = scenario
+        self._cores = cores
+        self._locks: dict[tuple[int, str], Lock] = {}
+
+    def steps(self, worker: Worker, index: int, process: int) -> list[list[Step]]:
+        """Return the steps of each kind of task for a worker that blocks in its waits."""
+        places = iter(range(1_000_000))
+        return [
+            self._steps(task.segments, worker, index, process, places)
+            for task in self._scenario.workload.tasks
+        ]
+
+    def operations(self, worker: Worker, index: int) -> list[list[Operation]]:
+        """Return the operations of each kind of task for an event loop in the worker's thread."""
+        places = iter(range(1_000_000))
+        locks: dict[str, LoopLock] = {}
+        return [
+            self._operations(task.segments, worker, index, places, locks)
+            for task in self._scenario.workload.tasks
+        ]
+
+    def choice(self, index: int) -> Draw:
+        """Return what draws the kind of the worker's next task."""
+        tasks = self._scenario.workload.tasks
+        if len(tasks) == 1:
+            return lambda: 0
+        weights = np.array([task.weight for task in tasks])
+        rng = self._stream(Purpose.MIX, index)
+        return blocks(lambda n: rng.choice(len(tasks), n, p=weights / weights.sum()))
+
+    def poll_time(self, index: int, place: int) -> Draw:
+        """Return what draws the time from a random instant to the next poll of any bytecode."""
+        rng = self._stream(Purpose.POLL, index, place)
+        longest = self._scenario.runtime.poll_time.value * NANOSECONDS
+        return blocks(lambda n: rng.uniform(0, longest, n))
+
+    def _stream(self, purpose: Purpose, *key: int) -> np.random.Generator:
+        return stream(self._scenario.seed, self._scenario.replication, purpose, *key)
+
+    def _steps(
+        self,
+        segments: tuple[Segment, ...],
+        worker: Worker,
+        index: int,
+        process: int,
+        places: Iterator[int],
+    ) -> list[Step]:
+        steps: list[Step] = []
+        for segment in segments:
+            if segment.kind is SegmentKind.CRITICAL:
+                lock = self._locks.setdefault((process, segment.lock), Lock(self._cores))
+                inner = self._steps(segment.inner, worker, index, process, places)
+                steps.append(partial(worker.critical, lock, inner))
+                continue
+            place = next(places)
+            if segment.kind is SegmentKind.WAIT:
+                steps.append(partial(worker.wait, self._time(segment, index, place)))
+            else:
+                steps.append(self._compute(segment, worker, index, place))
+        return steps
+
+    def _operations(
+        self,
+        segments: tuple[Segment, ...],
+        worker: Worker,
+        index: int,
+        places: Iterator[int],
+        locks: dict[str, LoopLock],
+    ) -> list[Operation]:
+        operations: list[Operation] = []
+        for segment in segments:
+            if segment.kind is SegmentKind.CRITICAL:
+                lock = locks.setdefault(segment.lock, LoopLock())
+                inner = self._operations(segment.inner, worker, index, places, locks)
+                operations += [(ACQUIRE, lock), *inner, (RELEASE, lock)]
+                continue
+            place = next(places)
+            if segment.kind is SegmentKind.WAIT:
+                operations.append((WAIT, self._time(segment, index, place)))
+            else:
+                operations.append((COMPUTE, self._compute(segment, worker, index, place)))
+        return operations
+
+    def _compute(self, segment: Segment, worker: Worker, index: int, place: int) -> Step:
+        """Return the step of a segment that computes."""
+        draw, work = self._time(segment, index, place), segment.limited_by
+        if segment.kind is SegmentKind.PYTHON:
+            return partial(worker.python, draw, work, self._poll_draw(segment, index, place))
+        if segment.kind is SegmentKind.HELD_NATIVE:
+            return partial(worker.held_native, draw, work)
+        return partial(worker.released_native, draw, work)
+
+    def _time(self, segment: Segment, index: int, place: int) -> Draw:
+        assert segment.duration is not None
+        return times_ns(segment.duration, self._stream(Purpose.SERVICE, index, place))
+
+    def _poll_draw(self, segment: Segment, index: int, place: int) -> Draw:
+        """Time from a random instant to the next poll: a uniform part of the stretch it hits."""
+        if segment.uninterruptible is None:
+            return self.poll_time(index, place)
+        rng = self._stream(Purpose.POLL, index, place)
+        stretch = segment.uninterruptible
+
+        def residual(count: int) -> Any:
+            candidates = stretch.draw(4 * count, rng=rng) * NANOSECONDS
+            total = candidates.sum()
+            if total == 0:
+                return np.zeros(count)
+            hit = rng.choice(candidates, count, p=candidates / total)
+            return rng.uniform(0, 1, count) * hit
+
+        return blocks(residual)
