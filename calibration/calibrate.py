@@ -1,12 +1,13 @@
 """Calibrate: measure this machine and its CPython builds, fit, and say how it went."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from gilplan.calibration.builds import Build
 from gilplan.calibration.campaign import reference_of, run_campaign
+from gilplan.calibration.cpu_quota import read_quota, read_slice
 from gilplan.calibration.fingerprint import Fingerprint, take_fingerprint
 from gilplan.calibration.parameters import machine_from, runtime_from
 from gilplan.model.errors import MeasurementFailed, MissingBuild
@@ -62,6 +63,12 @@ def calibrate(
         cores=fingerprint.cores,
         rng=rng,
     )
+    machine = replace(machine, quota=read_quota(), bandwidth_slice=read_slice())
+    if machine.quota is not None:
+        samples.note(
+            f"a CPU quota of {machine.quota.cores:g} cores per {machine.quota.period * 1e3:g} ms "
+            "holds here: it was in force while measuring, and is in every layout without its own"
+        )
     runtimes = []
     for build in builds:
         try:

@@ -37,8 +37,11 @@ from gilplan.calibration.realrun import (
 from gilplan.calibration.steps import StepSamples
 from gilplan.model.errors import MeasurementFailed
 from gilplan.model.layout import Layout
+from gilplan.model.quota import DEFAULT_PERIOD
 
 INTERVALS_PER_WINDOW = 20
+#: A quota's period goes on while a layout is stopped, so that each window begins with a full one.
+PERIODS_PER_WINDOW = 10
 LEAST_TURNS = 5
 #: What stopping, continuing and moving processes may add to a turn.
 TURN_OVERHEAD = 0.005
@@ -61,7 +64,12 @@ class Turns:
 
     def window_of(self, layout: Layout) -> float:
         """The length of a window of this layout."""
-        return max(self.window, INTERVALS_PER_WINDOW * layout.effective_switch_interval)
+        period = 0.0 if layout.quota is None else layout.quota_period or DEFAULT_PERIOD
+        return max(
+            self.window,
+            INTERVALS_PER_WINDOW * layout.effective_switch_interval,
+            PERIODS_PER_WINDOW * period,
+        )
 
     def count_of(self, layout: Layout) -> int:
         """How many windows this layout gets."""

@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 
 from gilplan.calibration.builds import Build
 from gilplan.calibration.child import Child
+from gilplan.calibration.cpu_quota import joining, limited_group
 from gilplan.calibration.steps import StepSamples, StepTimes, cold_start_from
 from gilplan.model.layout import Layout
+from gilplan.model.quota import DEFAULT_PERIOD, Quota
 from gilplan.model.workload import SegmentKind, Work
 
 HERE = Path(__file__).parent
@@ -102,10 +104,15 @@ def layout_child(build: Build, program: Path, layout: Layout, *, time: float) ->
         "--time": time,
     }
     given = [text for key, value in options.items() if value is not None for text in (key, value)]
-    with tempfile.TemporaryDirectory(prefix="gilplan-") as scratch:
+    with ExitStack() as stack:
+        scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="gilplan-"))
         arguments = [str(program), *map(str, given), "--scratch", scratch]
-        with _child(build, "run_layout.py", arguments, what=f"{program.stem} as {layout}") as child:
-            yield child
+        command = _command(build, "run_layout.py", arguments)
+        if layout.quota is not None:
+            period = layout.quota_period or DEFAULT_PERIOD
+            group = stack.enter_context(limited_group(Quota(cores=layout.quota, period=period)))
+            command = joining(group, command)
+        yield stack.enter_context(Child(command, what=f"{program.stem} as {layout}"))
 
 
 def measure_steps(
@@ -174,5 +181,8 @@ def step_samples(program: str, answer: dict[str, Any]) -> StepSamples:
 
 
 def _child(build: Build, script: str, arguments: Sequence[str], *, what: str) -> Child:
-    command = [build.path, *FLAGS, str(HERE / "harness" / script), *arguments]
-    return Child(command, what=what)
+    return Child(_command(build, script, arguments), what=what)
+
+
+def _command(build: Build, script: str, arguments: Sequence[str]) -> list[str]:
+    return [build.path, *FLAGS, str(HERE / "harness" / script), *arguments]

@@ -45,15 +45,20 @@ class Scenario:
     @property
     def quota(self) -> Quota | None:
         """The CPU limit in force: the layout's, else the machine's."""
-        if self.layout.quota is None:
-            return self.machine.quota
-        return Quota(
-            cores=self.layout.quota,
-            period=self.layout.quota_period or DEFAULT_PERIOD,
-            slice_time=self.machine.bandwidth_slice,
-        )
+        return layout_quota(self.layout, self.machine)
 
     @property
     def key(self) -> str:
         """A hash of every field: the key of every cache."""
         return hashlib.sha256(repr(self).encode()).hexdigest()
+
+
+def layout_quota(layout: Layout, machine: Machine) -> Quota | None:
+    """Return the CPU limit of a layout on a machine: its own, else the machine's."""
+    if layout.quota is None:
+        return machine.quota
+    return Quota(
+        cores=layout.quota,
+        period=layout.quota_period or DEFAULT_PERIOD,
+        slice_time=machine.bandwidth_slice,
+    )

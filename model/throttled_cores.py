@@ -63,6 +63,12 @@ class ThrottledCores(Cores):
         allowance.charged_at = self.env.now + latency
         self._watch(core, allowance)
 
+    def _dispatch(self, core: Core, latency: int) -> None:
+        super()._dispatch(core, latency)
+        allowance = self._allowances[core.index]
+        allowance.charged_at = self.env.now  # unlike waking, a switch uses the processor
+        self._watch(core, allowance)
+
     def _vacate(self, core: Core) -> None:
         allowance = self._allowances[core.index]
         self._charge(allowance)
@@ -148,7 +154,7 @@ class ThrottledCores(Cores):
         else:
             thread.enter(State.RUNNING)
             self._schedule_end(thread)
-        allowance.charged_at = thread.resumed_at
+        allowance.charged_at = now
         self._watch(core, allowance)
 
     def _refill(self, _event: Any) -> None:

@@ -19,7 +19,7 @@ from gilplan.model.prediction import Prediction
 from gilplan.model.recorder import State
 from gilplan.model.replication import Replication
 from gilplan.model.runtime import Runtime
-from gilplan.model.scenario import Scenario
+from gilplan.model.scenario import Scenario, layout_quota
 from gilplan.model.simulation import simulate
 from gilplan.model.statistics import Interval, mean_interval, steady_state
 from gilplan.model.workload import SegmentKind, Workload
@@ -27,6 +27,7 @@ from gilplan.model.workload import SegmentKind, Workload
 LEAST_REPLICATIONS = 4
 TASKS_PER_RUN = 600
 INTERVALS_PER_RUN = 50
+PERIODS_PER_RUN = 60
 #: A 90 % interval's half-width in standard deviations of a normal.
 Z90 = 1.6448536269514722
 
@@ -45,6 +46,10 @@ def scenario_for(
     """Return the scenario of one layout, long enough for its slowest rhythm to show often."""
     cores = min(layout.cores or machine.cores, layout.workers)
     at_best = cores / workload.mean_demand()
+    quota = layout_quota(layout, machine)
+    if quota is not None and workload.mean_demand() > workload.mean_demand(SegmentKind.WAIT):
+        busy_time = workload.mean_demand() - workload.mean_demand(SegmentKind.WAIT)
+        at_best = min(at_best, quota.cores / busy_time)
     if isinstance(arrivals, Open):
         at_best = min(at_best, arrivals.rate)
     elif isinstance(arrivals, Closed):
@@ -54,7 +59,8 @@ def scenario_for(
     turns = INTERVALS_PER_RUN * layout.effective_switch_interval * max(layout.threads, 2)
     held = workload.mean_demand(SegmentKind.PYTHON, SegmentKind.HELD_NATIVE)
     contended = layout.workers > layout.processes and held > 0
-    run_time = max(TASKS_PER_RUN / at_best, turns if contended else 0.0)
+    periods = 0.0 if quota is None else PERIODS_PER_RUN * quota.period
+    run_time = max(TASKS_PER_RUN / at_best, turns if contended else 0.0, periods)
     if isinstance(arrivals, Recorded):
         run_time = max(arrivals.arrived_at[-1], 1e-9)
     return Scenario(
