@@ -9,13 +9,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from gilplan.planner.plans.plan import plan
     from gilplan.planner.predictions import predict
     from gilplan.planner.sweeps.sweep import sweep
 
-__all__ = ["predict", "sweep"]
+__all__ = ["plan", "predict", "sweep"]
 
 #: Where each public name lives.
 HOMES = {
+    "plan": "gilplan.planner.plans.plan",
     "predict": "gilplan.planner.predictions",
     "sweep": "gilplan.planner.sweeps.sweep",
 }

@@ -16,11 +16,12 @@ from gilplan.planner.commands.calibrate import calibrate
 from gilplan.planner.commands.demo import demo
 from gilplan.planner.commands.interpreters import interpreters
 from gilplan.planner.commands.observe import observe
+from gilplan.planner.commands.plan import plan
 from gilplan.planner.commands.predict import predict
 from gilplan.planner.commands.sweep import sweep
 from gilplan.planner.commands.validate import validate
 
-COMMANDS = (interpreters, calibrate, observe, predict, sweep, validate, demo)
+COMMANDS = (interpreters, calibrate, observe, predict, sweep, plan, validate, demo)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -38,6 +39,7 @@ def cli() -> None:
     gilplan observe app.py:task   turn a real program into a workload file
     gilplan predict WORKLOAD.toml --layout "3.13:threads=4"
     gilplan sweep WORKLOAD.toml   the same over a grid of fields: knees, crossing points
+    gilplan plan WORKLOAD.toml    which layout meets a target, and why
     gilplan validate              run layouts for real beside their predictions
     gilplan demo                  all of it in short, on an example workload
     """

@@ -1,5 +1,6 @@
 """What a plan must reach: rate, response times, memory, cores, growth, losses survived."""
 
+import itertools
 import re
 from dataclasses import dataclass
 
@@ -88,7 +89,7 @@ class Target:
                 )
             limits[slo.measure] = slo
         given = [limits[name] for name in PERCENTILES if name in limits]
-        for lower, upper in zip(given, given[1:], strict=False):
+        for lower, upper in itertools.pairwise(given):
             if lower.limit > upper.limit:
                 raise InvalidValue(
                     "slo",
