@@ -24,6 +24,8 @@ from gilplan.model.arrivals import Arrivals, Batch, Closed, Open, Recorded
 from gilplan.model.cold_start import ColdStart
 from gilplan.model.durations import Deterministic, Duration, Empirical, Exponential, Lognormal
 from gilplan.model.errors import InvalidValue
+from gilplan.model.estimate import Estimate
+from gilplan.model.observed import Observed
 from gilplan.model.units import parse_rate, parse_share, parse_size, parse_time
 from gilplan.model.workload import Segment, SegmentKind, Task, Work, Workload
 
@@ -216,6 +218,65 @@ class ColdStartTable(_Table):
         return ColdStart(off_times=tuple(self.off_times), costs=tuple(self.costs))
 
 
+class _EstimateTable(_Table):
+    """A value with its interval, in the unit that the sub-class names."""
+
+    source: str
+    flags: list[str] = []
+
+    def to_domain(self) -> Estimate:
+        ends = {name: getattr(self, name) for name in ("value", "lower", "upper")}
+        return Estimate(**ends, source=self.source, flags=tuple(self.flags))
+
+
+class ShareEstimateTable(_EstimateTable):
+    value: Share
+    lower: Share
+    upper: Share
+
+
+class TimeEstimateTable(_EstimateTable):
+    value: Time
+    lower: Time
+    upper: Time
+
+
+class RateEstimateTable(_EstimateTable):
+    value: Rate
+    lower: Rate
+    upper: Rate
+
+
+class SizeEstimateTable(_EstimateTable):
+    value: Size
+    lower: Size
+    upper: Size
+
+
+class ObservedTable(_Table):
+    """How sure what was observed is: `Observed`."""
+
+    method: str
+    tasks: int
+    held_share: ShareEstimateTable
+    released_share: ShareEstimateTable
+    blocked_share: ShareEstimateTable
+    task_time: TimeEstimateTable
+    uninterruptible_time: TimeEstimateTable | None = None
+    allocation_rate: RateEstimateTable | None = None
+    payload_in: SizeEstimateTable | None = None
+    payload_out: SizeEstimateTable | None = None
+
+    def to_domain(self) -> Observed:
+        given = {name: getattr(self, name) for name in type(self).model_fields}
+        return Observed(
+            **{
+                name: value.to_domain() if isinstance(value, _Table) else value
+                for name, value in given.items()
+            }
+        )
+
+
 class WorkloadTable(_Table):
     """A whole file."""
 
@@ -223,6 +284,7 @@ class WorkloadTable(_Table):
     build: str = ""
     source: str = ""
     cold_start: ColdStartTable | None = None
+    observed: ObservedTable | None = None
     arrivals: ArrivalsTable | None = None
     tasks: list[TaskTable]
 
@@ -233,4 +295,5 @@ class WorkloadTable(_Table):
             build=self.build,
             source=self.source,
             cold_start=self.cold_start.to_domain() if self.cold_start else None,
+            observed=self.observed.to_domain() if self.observed else None,
         )

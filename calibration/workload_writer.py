@@ -7,6 +7,8 @@ import tomli_w
 from gilplan.model.arrivals import Arrivals, Batch, Closed, Open, Recorded
 from gilplan.model.durations import Deterministic, Duration, Empirical, Exponential, Lognormal
 from gilplan.model.errors import InvalidValue
+from gilplan.model.estimate import Estimate
+from gilplan.model.observed import Observed
 from gilplan.model.units import size_text, time_text
 from gilplan.model.workload import Segment, Task, Workload
 
@@ -25,6 +27,8 @@ def to_toml(workload: Workload, arrivals: Arrivals | None = None) -> str:
             "off_times": [time_text(time) for time in workload.cold_start.off_times],
             "costs": [time_text(cost) for cost in workload.cold_start.costs],
         }
+    if workload.observed is not None:
+        document["observed"] = _observed_table(workload.observed)
     document["tasks"] = [_task_table(task) for task in workload.tasks]
     return tomli_w.dumps(document)
 
@@ -42,6 +46,23 @@ def _arrivals_table(arrivals: Arrivals) -> dict[str, Any]:
             return {"kind": "batch", "jobs": jobs}
         case Recorded(arrived_at=instants):
             return {"kind": "recorded", "arrived_at": [time_text(at) for at in instants]}
+
+
+def _observed_table(observed: Observed) -> dict[str, Any]:
+    estimates = {
+        name: _estimate_table(name, estimate) for name, estimate in observed.estimates.items()
+    }
+    return {"method": observed.method, "tasks": observed.tasks, **estimates}
+
+
+def _estimate_table(name: str, estimate: Estimate) -> dict[str, Any]:
+    form = {"time": time_text, "in": size_text, "out": size_text}.get(
+        name.rpartition("_")[2], float
+    )
+    table: dict[str, Any] = {
+        key: form(getattr(estimate, key)) for key in ("value", "lower", "upper")
+    }
+    return table | {"source": estimate.source} | _given({"flags": list(estimate.flags)})
 
 
 def _task_table(task: Task) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from gilplan.model.checks import require_finite, require_positive
 from gilplan.model.cold_start import ColdStart
 from gilplan.model.durations import Duration
 from gilplan.model.errors import InvalidValue
+from gilplan.model.observed import Observed
 
 
 class SegmentKind(StrEnum):
@@ -116,6 +117,7 @@ class Workload:
     ``build`` names the CPython build on which the durations were measured ("" if unknown):
     predictions for another build scale the demands by the calibrated speed ratio.
     ``cold_start`` is what a task pays after its thread was off the cores; None: nothing.
+    ``observed`` sums up how sure the durations are; None where they were not observed.
     """
 
     name: str
@@ -123,6 +125,7 @@ class Workload:
     build: str = ""
     source: str = ""
     cold_start: ColdStart | None = None
+    observed: Observed | None = None
 
     def __post_init__(self) -> None:
         if not self.tasks:

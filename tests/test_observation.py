@@ -20,7 +20,12 @@ from gilplan.calibration.observation.fitted_workload import (
     thinned,
 )
 from gilplan.calibration.observation.gil_state import from_interval, from_offsets
-from gilplan.calibration.observation.observation import Observation, shares_of
+from gilplan.calibration.observation.observation import (
+    Observation,
+    mean_estimate,
+    observed_from,
+    shares_of,
+)
 from gilplan.calibration.observation.observed_task import (
     ObservedTask,
     ProbeCost,
@@ -31,10 +36,12 @@ from gilplan.calibration.observation.observed_task import (
 from gilplan.calibration.observation.probe_place import cheap_place
 from gilplan.calibration.observation.probes import PythonObject
 from gilplan.calibration.observation.residual import interruption, stretches
+from gilplan.calibration.observation.sizes import Sizes
 from gilplan.calibration.observation.trace import Did, ThreadTrace, Turn, parse_trace, turns_in
 from gilplan.calibration.workload_file import parse_workload
 from gilplan.model.durations import Empirical
 from gilplan.model.errors import MeasurementFailed
+from gilplan.model.estimate import Estimate
 from gilplan.model.workload import SegmentKind, Workload
 
 #: Recorded: a task of bytecode, SHA-256 and a sleep of 1 ms under 3.13.0, perf 6.1.
@@ -184,21 +191,48 @@ def test_nothing_observed_is_no_workload():
 
 
 def test_an_observation_reads_back_from_its_own_file():
-    observed = [simple_task(1e-3 * k, 2e-3, 5e-4) for k in range(1, 40)]
-    shares, task_time = shares_of([task.totals for task in observed], "made up")
+    seen = [simple_task(1e-3 * k, 2e-3, 5e-4) for k in range(1, 40)]
+    rate = Estimate(value=1e5, lower=9e4, upper=1.2e5, source="counted", flags=("doubtful",))
+    observed = observed_from(
+        "exact",
+        [task.totals for task in seen],
+        "made up",
+        payload_in=Estimate.exact(50, "pickle"),
+        payload_out=mean_estimate([2000, 2100], "pickle"),
+        allocation_rate=rate,
+    )
     traits = TaskTraits(
-        payload_out=2000, allocation_rate=1e5, uninterruptible=Empirical((1e-6, 4e-3))
+        payload_in=50,
+        payload_out=2050,
+        allocation_rate=1e5,
+        uninterruptible=Empirical((1e-6, 4e-3)),
     )
     workload = Workload(
-        name="t", tasks=fitted_tasks("t", observed, traits), build="3.13.0", source="exact: 39"
+        name="t",
+        tasks=fitted_tasks("t", seen, traits),
+        build="3.13.0",
+        source="exact: 39",
+        observed=observed,
     )
-    text = Observation(
-        workload=workload, method="exact", shares=shares, task_time=task_time, tasks=39,
-        notes=("two\nlines",),
-    ).to_toml()  # fmt: skip
+    text = Observation(workload=workload, notes=("two\nlines",)).to_toml()
     assert parse_workload(text)[0] == workload
     assert "# two lines\n" in text
     assert "# held share 0.8" in text
+    assert "# allocation rate 1e+05/s (90 % interval 9e+04/s to 1.2e+05/s) [doubtful]" in text
+
+
+def test_sizes_say_what_cannot_cross_a_boundary_and_count_containers_per_held_second():
+    observed = observed_from("exact", [(0.01, 0.02, 0.0)] * 20, "made up")
+    answer = {"call": 40, "results": [100, 102], "objects": [900, 1100]}
+    sizes = Sizes.of(answer)
+    assert (sizes.payload_in.value, sizes.payload_out.value, sizes.notes) == (40, 101, ())
+    assert sizes.allocation_rate(observed).value == pytest.approx(1000 / 0.01)
+    sizes = Sizes.of({"call": "PicklingError: no", "results": [1, "TypeError: x"], "objects": []})
+    assert (sizes.payload_in, sizes.payload_out, sizes.containers) == (None, None, None)
+    assert [note.rpartition(" to another process or interpreter: ")[2] for note in sizes.notes] == [
+        "PicklingError: no",
+        "TypeError: x",
+    ]
 
 
 def test_intervals_of_shares_hold_the_truth_as_often_as_they_say():
@@ -226,13 +260,17 @@ def test_lateness_like_that_beside_bytecode_is_no_stretch():
     rounds = [
         (list(rng.uniform(2e-4, 2.5e-4, 50)), list(rng.uniform(2e-4, 2.6e-4, 50))) for _ in range(5)
     ]
-    assert interruption(rounds).uninterruptible is None
+    usual = interruption(rounds)
+    assert usual.uninterruptible is None
+    assert usual.length.value == 0
+    assert usual.length.flags == ("no longer than bytecode's own",)
     late = [
         (bytecode, [time + 3e-3 * rng.random() for time in tasks]) for bytecode, tasks in rounds
     ]
     found = interruption(late)
     assert found.uninterruptible is not None
     assert found.typical == pytest.approx(3e-3, rel=0.25)
+    assert found.length.lower < 3e-3 < found.length.upper
     one_bad_round = [*rounds[:4], late[4]]
     assert interruption(one_bad_round).uninterruptible is None
 

@@ -8,7 +8,6 @@ on N cores, any held share below 1/N lets N of them run without waiting.)
 """
 
 from statistics import mean, median
-from typing import Any
 
 from gilplan.calibration.builds import Build
 from gilplan.calibration.observation.observed_task import Seen, simple_task

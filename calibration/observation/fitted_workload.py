@@ -37,6 +37,7 @@ class TaskTraits:
     ``held_native`` says that stretches with the GIL cannot be interrupted at all.
     """
 
+    payload_in: float = 0.0
     payload_out: float = 0.0
     allocation_rate: float = 0.0
     uninterruptible: Duration | None = None
@@ -73,6 +74,7 @@ def _task(name: str, rows: Sequence[Row], weight: float, traits: TaskTraits) -> 
         name=name,
         segments=tuple(_segment(kind, times, traits) for kind, times in rows),
         weight=weight,
+        payload_in=traits.payload_in,
         payload_out=traits.payload_out,
         allocation_rate=traits.allocation_rate,
     )

@@ -9,14 +9,16 @@ from gilplan.calibration.builds import Build
 from gilplan.calibration.observation.clock import observe_by_clock
 from gilplan.calibration.observation.exact import observe_exactly
 from gilplan.calibration.observation.fitted_workload import TaskTraits, fitted_tasks
-from gilplan.calibration.observation.observation import Observation, shares_of
+from gilplan.calibration.observation.observation import Observation, observed_from
 from gilplan.calibration.observation.observed_task import Seen, typical_held
 from gilplan.calibration.observation.probes import MethodUnavailable
 from gilplan.calibration.observation.residual import Interruption, interruption
 from gilplan.calibration.observation.sampling import observe_by_sampling
+from gilplan.calibration.observation.sizes import Sizes
 from gilplan.calibration.observation.target import WARM_UP, Target, check_target, started
 from gilplan.model.checks import require_count, require_positive
 from gilplan.model.errors import MeasurementFailed
+from gilplan.model.estimate import Estimate
 from gilplan.model.workload import Workload
 
 #: What a phase may take beyond its time and a few tasks.
@@ -72,11 +74,11 @@ def observe(
         seen, used = session.seen(method)
         progress("measuring how late the GIL is handed over", 0.7)
         interrupted = session.interruption()
+        progress("weighing the call, its result and what it allocates", 0.9)
+        sizes = Sizes.of(child.phase("sizes", limit=limit))
     name = target.rpartition(":")[2] or target
-    return _observation(
-        name, build, used, seen, interrupted,
-        loaded=loaded, plain=plain, notes=(*seen.notes, *_warnings(loaded, plain)),
-    )  # fmt: skip
+    notes = (*seen.notes, *_warnings(loaded, plain))
+    return _observation(name, build, used, seen, interrupted, sizes, notes)
 
 
 class _Session:
@@ -128,52 +130,45 @@ def _observation(
     method: Method,
     seen: Seen,
     interrupted: Interruption,
-    *,
-    loaded: dict[str, Any],
-    plain: dict[str, Any],
+    sizes: Sizes,
     notes: tuple[str, ...],
 ) -> Observation:
-    observed = seen.tasks
-    source = f"{method}: {LONG_NAMES[method]}, {len(observed)} tasks"
-    shares, task_time = shares_of([task.totals for task in observed], source, seen.held_of_busy)
-    held = shares["held"].value * task_time.value
-    native = False
+    source = f"{method}: {LONG_NAMES[method]}, {len(seen.tasks)} tasks"
+    observed = observed_from(
+        method,
+        [task.totals for task in seen.tasks],
+        source,
+        seen.held_of_busy,
+        uninterruptible_time=interrupted.length,
+        payload_in=sizes.payload_in,
+        payload_out=sizes.payload_out,
+    )
+    observed = replace(observed, allocation_rate=sizes.allocation_rate(observed))
+    native = interrupted.uninterruptible is not None and (
+        interrupted.typical >= NATIVE * typical_held(seen.tasks)
+    )
     if interrupted.uninterruptible is not None:
-        native = interrupted.typical >= NATIVE * typical_held(observed)
-        notes = (
-            *notes,
-            f"the GIL is handed over up to {interrupted.p90 * 1e3:.3g} ms late (90 % of requests)",
-        )
+        late = f"{interrupted.p90 * 1e3:.3g} ms late (90 % of requests)"
+        notes = (*notes, f"the GIL is handed over up to {late}")
     traits = TaskTraits(
-        payload_out=float(loaded["payload_out"]),
-        allocation_rate=_allocation_rate(plain, held),
+        payload_in=_value(observed.payload_in),
+        payload_out=_value(observed.payload_out),
+        allocation_rate=_value(observed.allocation_rate),
         uninterruptible=None if native else interrupted.uninterruptible,
         held_native=native,
     )
-    return Observation(
-        workload=Workload(
-            name=name,
-            tasks=fitted_tasks(name, observed, traits),
-            build=build.name,
-            source=source,
-        ),
-        method=method,
-        shares=shares,
-        task_time=task_time,
-        tasks=len(observed),
-        notes=notes,
+    workload = Workload(
+        name=name,
+        tasks=fitted_tasks(name, seen.tasks, traits),
+        build=build.name,
+        source=source,
+        observed=observed,
     )
+    return Observation(workload=workload, notes=(*notes, *sizes.notes))
 
 
-def _allocation_rate(plain: dict[str, Any], held: float) -> float:
-    """Containers per second of held time: each youngest collection stands for a threshold of them.
-
-    Net of those freed in between, which is what starts collections.
-    """
-    if held <= 0 or not plain["times"]:
-        return 0.0
-    objects = sum(plain["collections"]) * plain["threshold"]
-    return float(f"{objects / (held * len(plain['times'])):.4g}")
+def _value(estimate: Estimate | None) -> float:
+    return 0.0 if estimate is None else float(f"{estimate.value:.4g}")
 
 
 def _warnings(loaded: dict[str, Any], plain: dict[str, Any]) -> list[str]:

@@ -19,7 +19,7 @@ from gilplan.calibration.observation.gil_state import (
     from_offsets,
     opened,
 )
-from gilplan.calibration.observation.observation import Observation, shares_of
+from gilplan.calibration.observation.observation import Observation, observed_from
 from gilplan.calibration.observation.observed_task import (
     ObservedTask,
     ProbeCost,
@@ -129,21 +129,16 @@ def _observation(
     source = f"{how}, {len(seen.tasks)} cycles of threads"
     if not seen.tasks:
         raise MeasurementFailed(f"{name}: no thread did anything; observe it under load")
-    shares, task_time = shares_of([task.totals for task in seen.tasks], source, seen.held_of_busy)
     workload = Workload(
         name=name,
         tasks=fitted_tasks(name, seen.tasks, TaskTraits()),
         build=build.name,
         source=source,
+        observed=observed_from(
+            how.partition(":")[0], [task.totals for task in seen.tasks], source, seen.held_of_busy
+        ),
     )
-    return Observation(
-        workload=workload,
-        method=how.partition(":")[0],
-        shares=shares,
-        task_time=task_time,
-        tasks=len(seen.tasks),
-        notes=(*notes, *seen.notes, UNSEEN),
-    )
+    return Observation(workload=workload, notes=(*notes, *seen.notes, UNSEEN))
 
 
 def _exactly(pid: int, build: Build, python: PythonObject, run: Callable[[], None]) -> Seen:

@@ -14,31 +14,43 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gilplan.calibration.observation.observation import mean_estimate
 from gilplan.model.durations import Empirical
+from gilplan.model.estimate import Estimate
 
 #: Below this the lateness is that of the scheduler, and the runtime's own poll time will do.
 NOTICEABLE = 200e-6
 LEAST_REQUESTS = 20
 #: Lengths that stand for the stretches, each for as much of the time as any other.
 LENGTHS = 8
+SOURCE = "residual: how late a second thread gets the GIL, beyond its lateness beside bytecode"
+SHORT = "no longer than bytecode's own"
 #: The shortest stretch is told apart down to this part of the longest.
 SHORTEST = 40
 
 
 @dataclass(frozen=True, slots=True)
 class Interruption:
-    """Stretches between polls: None where they are as short as bytecode's."""
+    """Stretches between polls: None where they are as short as bytecode's.
+
+    ``p90``: how late nine in ten requests are at most; ``length``: the mean length of the
+    stretch that a request hits (long ones are hit more often), None where it was not measured.
+    """
 
     uninterruptible: Empirical | None
     p90: float
+    length: Estimate | None = None
 
     @property
     def typical(self) -> float:
-        """The mean length of the stretch that a request hits: long ones are hit more often."""
-        if self.uninterruptible is None:
-            return 0.0
-        lengths = np.asarray(self.uninterruptible.samples)
-        return float((lengths**2).sum() / lengths.sum())
+        """The mean length of the stretch that a request hits, 0 where it is short."""
+        return 0.0 if self.uninterruptible is None else typical_length(self.uninterruptible)
+
+
+def typical_length(stretches: Empirical) -> float:
+    """Return the mean length of the stretch that a random instant hits."""
+    lengths = np.asarray(stretches.samples)
+    return float((lengths**2).sum() / lengths.sum())
 
 
 def interruption(rounds: Sequence[tuple[Sequence[float], Sequence[float]]]) -> Interruption:
@@ -62,9 +74,20 @@ def interruption(rounds: Sequence[tuple[Sequence[float], Sequence[float]]]) -> I
         return Interruption(None, 0.0)
     p90 = max(float(np.median(excess)), 0.0)
     if min(excess) < NOTICEABLE:
-        return Interruption(None, p90)
+        # Twice the mean residual is the length of a stretch; nothing beyond bytecode's was seen.
+        most = max(2 * max(excess), 0.0)
+        return Interruption(
+            None, p90, Estimate(value=0.0, lower=0.0, upper=most, source=SOURCE, flags=(SHORT,))
+        )
     residuals = np.sort(np.maximum(np.asarray(late) - np.median(usual), 0.0))
-    return Interruption(stretches(residuals), p90)
+    return Interruption(stretches(residuals), p90, _length(residuals))
+
+
+def _length(residuals: NDArray[np.float64]) -> Estimate:
+    """Return the mean length of the stretch that a request hits: twice the mean of what is left."""
+    left = mean_estimate(residuals.tolist(), SOURCE)
+    ends = {name: 2 * getattr(left, name) for name in ("value", "lower", "upper")}
+    return Estimate(**ends, source=SOURCE)
 
 
 def stretches(residuals: NDArray[np.float64]) -> Empirical:

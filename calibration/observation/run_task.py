@@ -8,17 +8,17 @@ and ``STEPS``), ``time`` (seconds per phase), ``tasks`` (how many at most, null 
 ``answers``; before each but the first, a byte is awaited on ``gate``: the name's first letter.
 
     loaded     the first call went well; what it returned, what it printed
-    plain      tasks without probes: wall and thread CPU time, collections, cost of a release
+    plain      tasks without probes: wall and thread CPU time, cost of a release
     traced     the same with probes in place: instants of each task, of a loop of releases
     interval   set the switch interval to `MARK`, by which the GIL is found in memory; set it back
     residual   how late a second thread gets the GIL that it asks for
     beside     tasks beside a thread that wants nothing but the GIL
+    sizes      what the call and its results weigh pickled, what tasks leave to the collector
 
 Standard library only, Python 3.11 and later. The clock is CLOCK_MONOTONIC, as in the trace.
 """
 
 import gc
-import importlib
 import importlib.util
 import inspect
 import json
@@ -32,94 +32,38 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
+
+def sibling(name: str) -> Any:
+    """Load a module beside this file: under ``-P`` its folder is not on the path."""
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), f"{name}.py")
+    spec = importlib.util.spec_from_file_location(f"gilplan_{name}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+loading = sibling("target_loading")
+thread_beside = sibling("thread_beside")
 Task = Callable[[], object]
+Refused: type[Exception] = loading.Refused
+alone, missed, lateness = thread_beside.alone, thread_beside.missed, thread_beside.lateness
+short_sleep, spin = thread_beside.short_sleep, thread_beside.spin
+waited_for_core = thread_beside.waited_for_core
 
 LOOP = 2000
 SHORT_SLEEPS = 5
 #: What the residual phase uses: an interval far below any stretch that matters.
 ASKING_INTERVAL = 50e-6
-CALL = 3
 #: A switch interval that nothing else in memory looks like (seconds).
 MARK = 4.999871
 ROUNDS = 5
+#: Results that are pickled at most.
+RESULTS = 200
 #: Of the thread beside. Each forced switch hides some 60 us of the held time, which the waker
 #: spends on waking: the longer one does, unless a task gives up the GIL too often for it.
 BESIDE_INTERVALS = (5e-3, 1e-3)
-
-
-class Refused(Exception):
-    """The target cannot be observed; the message is one line."""
-
-
-def load(target: str) -> Task:
-    """Return the callable that does one task."""
-    place, colon, name = target.rpartition(":")
-    if not colon:
-        place, name = target, ""
-    if place.endswith(".py"):
-        module = load_file(place)
-    else:
-        sys.path.insert(0, os.getcwd())
-        module = importlib.import_module(place)
-    if not name:
-        return program_task(module, place)
-    found: Any = module
-    for part in name.split("."):
-        found = getattr(found, part, None)
-        if found is None:
-            known = [key for key, value in vars(module).items() if callable(value)]
-            known = [key for key in known if not key.startswith("_")][:8]
-            raise Refused(f"{place} has no {name!r}; it has: {', '.join(known) or 'no callable'}")
-    return checked(found, name)
-
-
-def load_file(path: str) -> Any:
-    """Import the file under its own name, its folder first on the path, as Python itself does."""
-    sys.path.insert(0, os.path.dirname(os.path.abspath(path)))
-    name = os.path.basename(path)[: -len(".py")]
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise Refused(f"{path} cannot be imported")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-def program_task(module: Any, place: str) -> Task:
-    """Return the task of a file with ``setup()`` and ``STEPS``."""
-    if not hasattr(module, "STEPS") or not hasattr(module, "setup"):
-        raise Refused(f"name the function that does one task: {place}:FUNCTION")
-    calls = tuple(step[CALL] for step in module.STEPS)
-    state = module.setup()
-
-    def task() -> object:
-        for call in calls:
-            call(state)
-        return getattr(state, "result", None)
-
-    return task
-
-
-def checked(found: Any, name: str) -> Task:
-    if not callable(found):
-        raise Refused(f"{name} is a {type(found).__name__}, not a function")
-    if inspect.iscoroutinefunction(found) or inspect.isgeneratorfunction(found):
-        raise Refused(f"{name} is asynchronous or a generator: wrap it in a plain function")
-    try:
-        inspect.signature(found).bind()
-    except TypeError as error:
-        raise Refused(f"{name} needs arguments ({error}): wrap it in a function without") from None
-    except ValueError:  # a builtin without a signature: the first call tells
-        pass
-    return found  # type: ignore[no-any-return]
-
-
-def pickled_size(value: object) -> int:
-    try:
-        return len(pickle.dumps(value, protocol=5))
-    except Exception:  # whatever an object's own pickling raises: it has no pickled size
-        return 0
 
 
 class Session:
@@ -143,6 +87,7 @@ class Session:
             "i": self.interval,
             "r": self.residual,
             "b": self.beside,
+            "s": self.sizes,
         }
         self.loaded()
         while letter := os.read(self.request["gate"], 1):
@@ -150,7 +95,7 @@ class Session:
 
     def loaded(self) -> None:
         """Import, call once, and describe what happened."""
-        self.task = load(self.request["target"])
+        self.task = loading.load(self.request["target"])
         before = os.fstat(1).st_size
         began = time.perf_counter()
         result = self.task()
@@ -164,7 +109,6 @@ class Session:
             "loaded",
             took=took,
             printed=printed,
-            payload_out=pickled_size(result),
             threads=threading.active_count() - 1,
             process_tasks=len(os.listdir("/proc/self/task")) - 1,
             children=resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime > 0 or has_children(),
@@ -180,13 +124,12 @@ class Session:
             self.task()
 
     def plain(self) -> None:
-        """Do tasks without probes; count collections and the CPU time of other threads."""
+        """Do tasks without probes; count the CPU time of other threads."""
         self.warm_up()
         release, call = self.release_cost()
         task, wall, cpu = self.task, time.perf_counter_ns, time.thread_time_ns
         seconds, most = self.limits()
         times: list[tuple[int, int]] = []
-        collections = [each["collections"] for each in gc.get_stats()]
         process = time.process_time_ns()
         children = os.times()
         first, queued = cpu(), waited_for_core()
@@ -205,11 +148,6 @@ class Session:
             queued_ns=waited_for_core() - queued,
             others_cpu_ns=max(time.process_time_ns() - process - own, 0),
             children_cpu=after[2] + after[3] - children[2] - children[3],
-            collections=[
-                each["collections"] - count
-                for each, count in zip(gc.get_stats(), collections, strict=True)
-            ],
-            threshold=gc.get_threshold()[0] if gc.isenabled() else 0,
         )
 
     def release_cost(self) -> tuple[float, float]:
@@ -258,6 +196,24 @@ class Session:
             queued_ns=waited_for_core() - queued,
         )
 
+    def sizes(self) -> None:
+        """Pickle the call and the results of tasks; count what they leave to the collector."""
+        end = time.perf_counter() + min(self.request["time"], 0.5)
+        results: list[int | str] = []
+        objects: list[int] = []
+        while (time.perf_counter() < end or len(results) < ROUNDS) and len(results) < RESULTS:
+            before = allocated()
+            result = self.task()
+            objects.append(allocated() - before)
+            results.append(pickled_size(result))
+            del result
+        self.say(
+            "sizes",
+            call=pickled_size((self.task, (), {})),
+            results=results,
+            objects=objects if gc.isenabled() else [],
+        )
+
     def interval(self) -> None:
         """Mark the GIL in memory by its interval, or take the mark away."""
         marked = abs(sys.getswitchinterval() - MARK) < 1e-6
@@ -271,36 +227,12 @@ class Session:
         seconds = min(self.request["time"], 1.0)
         try:
             rounds = [
-                (self.lateness(spin, seconds / ROUNDS), self.lateness(self.task, seconds / ROUNDS))
+                (lateness(spin, seconds / ROUNDS), lateness(self.task, seconds / ROUNDS))
                 for _ in range(ROUNDS)
             ]
         finally:
             sys.setswitchinterval(interval)
         self.say("residual", rounds=rounds)
-
-    def lateness(self, work: Task, seconds: float) -> list[float]:
-        """Return how much later than asked a sleeping thread goes on while ``work`` is done."""
-        late: list[float] = []
-        done = threading.Event()
-
-        def ask() -> None:
-            clock, sleep = time.perf_counter, time.sleep
-            step = 1
-            while not done.is_set():
-                step = step * 1103515245 + 12345 & 0x7FFFFFFF
-                pause = 3e-4 + 1e-3 * step / 0x7FFFFFFF
-                began = clock()
-                sleep(pause)
-                late.append(clock() - began - pause)
-
-        helper = threading.Thread(target=ask, daemon=True)
-        helper.start()
-        end = time.perf_counter() + seconds
-        while time.perf_counter() < end:
-            work()
-        done.set()
-        helper.join()
-        return late
 
     def beside(self) -> None:
         """Do short sleeps, then tasks, beside a thread of bytecode; leave what it had to miss."""
@@ -331,81 +263,21 @@ class Session:
         self.say("beside", rounds=rounds, seconds=seconds, cores=len(cores))
 
 
-def short_sleep() -> None:
-    time.sleep(200e-6)
+def allocated() -> int:
+    """Return how many containers the collector has counted so far, net of those freed.
 
-
-def alone(work: Task, seconds: float) -> dict[str, Any]:
-    """Do tasks; return their wall and processor times, and how long they waited for a core, ns."""
-    wall, cpu = time.perf_counter_ns, time.thread_time_ns
-    times: list[tuple[int, int]] = []
-    queued = waited_for_core()
-    end = wall() + int(seconds * 1e9)
-    while wall() < end or not times:
-        used, began = cpu(), wall()
-        work()
-        times.append((wall() - began, cpu() - used))
-    return {"times": times, "queued": waited_for_core() - queued}
-
-
-def missed(work: Task, seconds: float, cores: set[int]) -> dict[str, float]:
-    """Return how much processor time a thread of bytecode on ``cores`` misses beside ``work``.
-
-    ``missed``: nanoseconds in which it neither ran nor waited for a core, so waited for the GIL;
-    ``queued``: in which it waited for a core; ``tasks`` done meanwhile, the processor time of
-    their thread (``cpu``), and how often it blocked (``blocks``), for the GIL too.
+    A collection of the youngest generation stands for a threshold of them.
     """
-    done = threading.Event()
-    running = threading.Event()
-    found: list[tuple[int, int]] = []
-
-    def want() -> None:
-        os.sched_setaffinity(0, cores)  # of this thread only
-        running.set()
-        wall, cpu, queued = time.perf_counter_ns(), time.thread_time_ns(), waited_for_core()
-        while not done.is_set():
-            spin()
-        queued, cpu = waited_for_core() - queued, time.thread_time_ns() - cpu
-        wall = time.perf_counter_ns() - wall
-        found.append((wall - cpu - queued, queued))
-
-    helper = threading.Thread(target=want, daemon=True)
-    helper.start()
-    running.wait()
-    tasks, used = 0, time.thread_time_ns()
-    blocks = resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end or tasks < 2:
-        work()
-        tasks += 1
-    blocks = resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw - blocks
-    used = time.thread_time_ns() - used
-    done.set()
-    helper.join()
-    ((lost, queued),) = found
-    return {
-        "missed": max(lost, 0),
-        "queued": queued,
-        "tasks": tasks,
-        "cpu": used,
-        "blocks": blocks,
-    }
+    collections = sum(each["collections"] for each in gc.get_stats())
+    return collections * gc.get_threshold()[0] + gc.get_count()[0]
 
 
-def spin() -> None:
-    """Bytecode and nothing else, which polls the eval breaker at each turn."""
-    total = 0
-    for number in range(20_000):
-        total += number & 7
-
-
-def waited_for_core() -> int:
-    """Return the nanoseconds that this thread was runnable without a core."""
+def pickled_size(value: object) -> int | str:
+    """Return the bytes of the value pickled, or what its pickling raises."""
     try:
-        with open("/proc/thread-self/schedstat", encoding="ascii") as file:
-            return int(file.read().split()[1])
-    except (OSError, IndexError):
-        return 0
+        return len(pickle.dumps(value, protocol=5))
+    except Exception as error:
+        return one_line(error)
 
 
 def has_children() -> bool:
