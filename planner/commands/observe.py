@@ -33,6 +33,14 @@ METHODS = ("exact", "sampling", "clock")
     type=click.Choice(METHODS),
     help="Default: the best that can be used here, in this order.",
 )
+@click.option(
+    "--import",
+    "imports",
+    multiple=True,
+    metavar="[COUNTED:]FILE",
+    help="Take what another tool measured, instead of observing. May be given again.",
+)
+@click.option("--benchmark", metavar="NAME", help="Which benchmark of a pyperf file.")
 @click.option("--time", default="2s", show_default=True, help="How long to observe.")
 @click.option("--tasks", type=click.IntRange(min=1), help="Stop after so many tasks.")
 def observe(
@@ -41,6 +49,8 @@ def observe(
     output: Path | None,
     interpreter: Path | None,
     method: str | None,
+    imports: tuple[str, ...],
+    benchmark: str | None,
     time: str,
     tasks: int | None,
 ) -> None:
@@ -59,19 +69,39 @@ def observe(
     gilplan observe app.py:handle -o app.toml
     gilplan observe --interpreter /usr/bin/python3.13 -o job.toml -- job.py --fast
     gilplan observe --pid 4711 --time 10s
+
+    What other tools measured can be taken over with --import. Tachyon (CPython 3.15's
+    profiling.sampling) tells every thread's state with --gecko. Recordings of py-spy, and
+    Tachyon's --collapsed and --jsonl, count one kind of thread each, so that three are needed:
+    with the GIL (gil), on a core (cpu), all (wall). pyperf times whole tasks and knows nothing of
+    the GIL: it goes with one of the above.
+
+    \b
+    gilplan observe --import tachyon.json --interpreter python3.15 -o app.toml
+    gilplan observe --import gil:gil.raw --import cpu:active.raw --import wall:idle.raw \\
+        --import bench.json -o app.toml
     """
     from gilplan.model.units import parse_time
     from gilplan.planner.commands.output import tell, write_or_print
     from gilplan.planner.progress import progress
 
-    given = _given(target, pid)
+    given = _given(target, pid, imports)
     seconds = parse_time(time, "time")
     if seconds <= 0:
         raise click.UsageError("--time must be longer than no time.")
     if output is not None and not os.access(output.absolute().parent, os.W_OK):
         raise click.UsageError(f"-o {output}: its folder cannot be written.")
+    if benchmark is not None and not imports:
+        raise click.UsageError("--benchmark is for --import.")
+    if imports and (method is not None or tasks is not None):
+        raise click.UsageError("--method and --tasks say how to observe; --import does not.")
     with progress() as report:
-        if given == "callable":
+        if given == "import":
+            from gilplan.calibration.imports.imported import observe_imports
+
+            build = _build(interpreter).name if interpreter else ""
+            observation = observe_imports(imports, benchmark=benchmark, build=build)
+        elif given == "callable":
             from gilplan.calibration.observation.observe import Method
             from gilplan.calibration.observation.observe import observe as observe_callable
 
@@ -99,10 +129,12 @@ def observe(
     tell([observation.workload.source, *observation.summary, *observation.notes])
 
 
-def _given(target: tuple[str, ...], pid: int | None) -> str:
-    """Say which of the three kinds of target was given."""
-    if (pid is None) == (not target):
-        raise click.UsageError("Give one of TARGET, --pid PID, and -- SCRIPT.py.")
+def _given(target: tuple[str, ...], pid: int | None, imports: tuple[str, ...]) -> str:
+    """Say which of the four kinds of target was given."""
+    if [bool(target), pid is not None, bool(imports)].count(True) != 1:
+        raise click.UsageError("Give one of TARGET, --pid PID, -- SCRIPT.py, and --import FILE.")
+    if imports:
+        return "import"
     if pid is not None:
         return "process"
     if len(target) == 1 and (":" in target[0] or not target[0].endswith(".py")):
