@@ -26,6 +26,7 @@ import numpy as np
 
 from gilplan.model.checks import require_finite
 from gilplan.model.estimate import Estimate
+from gilplan.model.workload import Task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +81,11 @@ class Boundary:
 
 
 PLACES = ("submit", "forward", "receive", "reply", "back", "collect")
+
+
+def payload(task: Task, place: str) -> float:
+    """Return the bytes of a task that count at a place: on its way in, or on its way out."""
+    return task.payload_in if place in ("submit", "forward", "receive") else task.payload_out
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

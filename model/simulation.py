@@ -13,6 +13,7 @@ import numpy as np
 from simpy.events import Event, Timeout
 
 from gilplan.model.arrivals import Batch, Closed, Open, Recorded
+from gilplan.model.boundary import payload
 from gilplan.model.clock import Clock
 from gilplan.model.cold_start import slowdown_by_off_time
 from gilplan.model.cores import Cores
@@ -20,6 +21,8 @@ from gilplan.model.event_loop import EventLoop
 from gilplan.model.gil import Gil, NoGil
 from gilplan.model.latency import latency_by_idle_time
 from gilplan.model.layout import GilMode, WorkerKind
+from gilplan.model.mailbox import Mailbox
+from gilplan.model.pool import Pool
 from gilplan.model.programs import Programs
 from gilplan.model.recorder import Recorder, State
 from gilplan.model.replication import Replication
@@ -35,7 +38,7 @@ from gilplan.model.streams import NANOSECONDS, Purpose, stream, times_ns, to_ns
 from gilplan.model.thread import Thread
 from gilplan.model.throttled_cores import ThrottledCores
 from gilplan.model.worker import Worker
-from gilplan.model.workload import SegmentKind, Work
+from gilplan.model.workload import SegmentKind, Task, Work
 
 CHECKPOINTS = 200
 
@@ -140,6 +143,8 @@ class Run:
         )
         own = layout.gil is GilMode.OWN
         count = layout.processes * (layout.interpreters if own else 1)
+        if layout.worker is WorkerKind.POOL and layout.pool != "thread":
+            count += 1  # the last one: that of the main interpreter, which submits
         if layout.gil is GilMode.DISABLED:
             return [NoGil(self.env, self.cores, index=index) for index in range(count)]
         handoff = times_ns(machine.handoff_latency, self._stream(Purpose.LATENCY, 1))
@@ -166,7 +171,13 @@ class Run:
                 return Saturated(env, cores)
             think_time = times_ns(arrivals.think_time, self._stream(Purpose.THINK))
             clients = arrivals.population or self.scenario.layout.workers
-            return Population(env, cores, clients=clients, think_time=think_time)
+            return Population(
+                env,
+                cores,
+                clients=clients,
+                think_time=think_time,
+                thinks=arrivals.think_time.mean > 0,
+            )
         return Source(env, cores)
 
     def _build_worker(self, index: int) -> Worker:
@@ -174,6 +185,9 @@ class Run:
         interpreter = index // layout.threads
         process = interpreter // layout.interpreters
         gil = self.gils[interpreter if layout.gil is GilMode.OWN else process]
+        return self._worker(index, interpreter, gil)
+
+    def _worker(self, index: int, interpreter: int, gil: Gil) -> Worker:
         thread = Thread(self.env, index=index, interpreter=interpreter, recorder=self.recorder)
         if self._slowdown_after is not None:
             thread.slowdown_after = self._slowdown_after
@@ -196,8 +210,66 @@ class Run:
             resume_time=to_ns(costs.resume_time.value),
         )
 
+    def _start_pool(self) -> None:
+        """Start the submitting thread, the helpers that the pool has, and its workers."""
+        layout, source, runtime = self.scenario.layout, self.source, self.scenario.runtime
+        boundary = runtime.boundaries[layout.pool]
+        slack = to_ns(self.scenario.machine.timer_slack.value) if boundary.poll_interval else 0
+        poll_interval = to_ns(boundary.poll_interval) + slack
+
+        def mailbox(interval: int) -> Mailbox:
+            signal_time = to_ns(self.scenario.machine.signal_time.value)
+            return Mailbox(self.cores, signal_time=signal_time, poll_interval=interval)
+
+        pool = Pool(
+            tolls={
+                place: [to_ns(toll.of(payload(task, place))) for task in self._tasks]
+                for place, toll in boundary.tolls.items()
+            },
+            mailbox=mailbox,
+            poll_interval=poll_interval,
+            poll_time=self.programs.poll_time(layout.workers, 0),
+            choose=self.programs.choice(layout.workers),
+        )
+        source.inboxes.append(pool.arrive)
+        self._waiting.append(pool.submitted)
+        helpers = (self._worker(layout.workers + k, -1, self.gils[-1]) for k in range(3))
+        main = next(helpers)
+        if layout.pool == "process":
+            messages = mailbox(0)
+            self.env.process(pool.manage(next(helpers), messages))
+            self.env.process(pool.feed(next(helpers)))
+            self.env.process(pool.submit(main, source, self._add_to_log, through=messages))
+        else:
+            messages = None
+            self.env.process(pool.submit(main, source, self._add_to_log))
+        for index, worker in enumerate(self.workers):
+            steps = self.programs.steps(worker, index, index // layout.threads)
+            if messages is not None:
+                self.env.process(pool.work_in_process(worker, steps, messages))
+                continue
+            calls = layout.pool == "interpreter" and not boundary.poll_interval
+            before = Worker(
+                worker.thread,
+                cores=self.cores,
+                gil=self.gils[-1],
+                release_time=to_ns(runtime.release_time.value),
+            )
+            self.env.process(pool.work(worker, steps, main=before if calls else None))
+
+    @property
+    def _tasks(self) -> tuple[Task, ...]:
+        return self.scenario.workload.tasks
+
     def _start(self) -> None:
-        env, arrivals, source = self.env, self.scenario.arrivals, self.source
+        if self.scenario.layout.worker is WorkerKind.POOL:
+            self._start_pool()
+        else:
+            self._start_workers()
+        self._start_arrivals()
+
+    def _start_workers(self) -> None:
+        source, env = self.source, self.env
         for index, worker in enumerate(self.workers):
             process = index // (self.scenario.layout.interpreters * self.scenario.layout.threads)
             if self.scenario.layout.worker is WorkerKind.EVENT_LOOP:
@@ -214,6 +286,9 @@ class Run:
                     self._add_to_log,
                 )
             )
+
+    def _start_arrivals(self) -> None:
+        env, arrivals, source = self.env, self.scenario.arrivals, self.source
         if isinstance(arrivals, Open):
             gap = times_ns(arrivals.gap, self._stream(Purpose.ARRIVAL))
             env.process(arrive_at_gaps(source, gap))

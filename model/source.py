@@ -67,16 +67,27 @@ class Population(Source):
     """Clients that think, submit a task, and wait for its end before they think again."""
 
     def __init__(
-        self, env: Clock, cores: Cores, *, clients: int, think_time: Callable[[], int]
+        self,
+        env: Clock,
+        cores: Cores,
+        *,
+        clients: int,
+        think_time: Callable[[], int],
+        thinks: bool = True,
     ) -> None:
         super().__init__(env, cores)
         self._think_time = think_time
+        self._thinks = thinks
         for client in range(clients):
             self._think(client)
 
     def complete(self, client: int = 0) -> None:
         super().complete(client)
-        self._think(client)
+        if self._thinks or not self.inboxes:
+            self._think(client)
+        else:
+            # At once, so that who has just answered finds the next task without going to sleep.
+            self.arrive(client)
 
     def _think(self, client: int) -> None:
         call_after(self.env, self._think_time(), lambda _: self.arrive(client))

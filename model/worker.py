@@ -48,9 +48,7 @@ class Worker:
     ) -> Steps:
         """Take and do tasks for ever (a SimPy process)."""
         thread, gil = self.thread, self.gil
-        self._cores.wake(thread)
-        yield thread.alarm
-        yield from gil.take(thread)
+        yield from self.begin()
         while True:
             arrived_at = source.poll()
             if arrived_at is None:
@@ -69,6 +67,12 @@ class Worker:
             if thread.recorder is not None:
                 thread.recorder.task_completed(self._env.now, thread.index, kind, arrived_at)
             source.complete()
+
+    def begin(self) -> Steps:
+        """Start the thread: it comes onto a core and takes the GIL."""
+        self._cores.wake(self.thread)
+        yield self.thread.alarm
+        yield from self.gil.take(self.thread)
 
     def python(self, demand: Draw, work: Work, poll_time: Draw) -> Steps:
         """Run bytecode under the GIL; hand the GIL over at a poll when asked to.
