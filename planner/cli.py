@@ -13,6 +13,7 @@ import click
 
 from gilplan.model.errors import GilplanError
 from gilplan.planner.commands.calibrate import calibrate
+from gilplan.planner.commands.check import check
 from gilplan.planner.commands.demo import demo
 from gilplan.planner.commands.interpreters import interpreters
 from gilplan.planner.commands.observe import observe
@@ -21,7 +22,17 @@ from gilplan.planner.commands.predict import predict
 from gilplan.planner.commands.sweep import sweep
 from gilplan.planner.commands.validate import validate
 
-COMMANDS = (interpreters, calibrate, observe, predict, sweep, plan, validate, demo)
+COMMANDS = (
+    interpreters,
+    calibrate,
+    observe,
+    check,
+    predict,
+    sweep,
+    plan,
+    validate,
+    demo,
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -37,6 +48,7 @@ def cli() -> None:
     gilplan interpreters          which CPython builds are here
     gilplan calibrate             measure this machine and those builds
     gilplan observe app.py:task   turn a real program into a workload file
+    gilplan check app.py          can it run in own-GIL interpreters, and without a GIL
     gilplan predict WORKLOAD.toml --layout "3.13:threads=4"
     gilplan sweep WORKLOAD.toml   the same over a grid of fields: knees, crossing points
     gilplan plan WORKLOAD.toml    which layout meets a target, and why

@@ -1,6 +1,9 @@
 """The builds and the profile that a command works with."""
 
+import os
+import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -10,6 +13,7 @@ from gilplan.calibration.atomic_file import require_writable
 from gilplan.calibration.builds import Build, find_builds, named_builds
 from gilplan.calibration.fingerprint import take_fingerprint
 from gilplan.calibration.profile import Profile, default_path, load, save
+from gilplan.model.errors import InvalidValue
 from gilplan.planner.commands.output import INTERRUPTED, tell
 from gilplan.planner.progress import progress
 
@@ -46,6 +50,28 @@ def chosen_builds(paths: Sequence[Path]) -> list[Build]:
         return named_builds(paths)
     builds, _ = find_builds()
     return builds
+
+
+def builds_with_packages(paths: Sequence[Path]) -> list[Build]:
+    """Return the builds at ``paths``, or all of this machine, to run by the path as given.
+
+    A link from a virtual environment stands for its packages: it must not be followed. Raises
+    `InvalidValue` where two paths are the same build.
+    """
+    given = [Path(path).absolute() for path in paths]
+    if not given:
+        builds, _ = find_builds()
+        here = os.path.realpath(sys.executable)
+        return [
+            replace(each, path=sys.executable) if each.path == here else each for each in builds
+        ]
+    found: dict[str, Build] = {}
+    for path in given:
+        (build,) = named_builds([path])
+        if build.name in found:
+            raise InvalidValue("interpreter", f"one for each build; {build.name} again", str(path))
+        found[build.name] = replace(build, path=str(path))
+    return list(found.values())
 
 
 def calibrated_builds(profile: Profile, paths: Sequence[Path]) -> list[Build]:
