@@ -268,13 +268,12 @@ class ObservedTable(_Table):
     payload_out: SizeEstimateTable | None = None
 
     def to_domain(self) -> Observed:
-        given = {name: getattr(self, name) for name in type(self).model_fields}
-        return Observed(
-            **{
-                name: value.to_domain() if isinstance(value, _Table) else value
-                for name, value in given.items()
-            }
-        )
+        estimates: dict[str, Any] = {
+            name: value.to_domain()
+            for name in type(self).model_fields
+            if isinstance(value := getattr(self, name), _EstimateTable)
+        }
+        return Observed(method=self.method, tasks=self.tasks, **estimates)
 
 
 class WorkloadTable(_Table):

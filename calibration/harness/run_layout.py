@@ -134,6 +134,10 @@ def start_process(
     status = 1
     try:
         os.close(ready)
+        # What the program prints must not get between the answers, nor fill a pipe.
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, 1)
+        os.dup2(null, 2)
         # Only the parent may keep this open: its end then wakes children that wait for a start.
         os.close(settings["start_end"])
         settings = {**settings, "ready": ready_child}

@@ -146,7 +146,7 @@ def measure(options: argparse.Namespace, told_to_end: list[int]) -> dict[str, An
     while time.perf_counter() - begin < options.warmup:
         stamped_task(calls, state, stamps)
         whole_task(calls, state)
-    print(json.dumps({"started_at": time.perf_counter_ns()}), flush=True)
+    print(json.dumps({"started_at": time.perf_counter_ns()}), file=options.answers, flush=True)
     begin = time.perf_counter()
     while len(rows) < options.tasks or (
         time.perf_counter() - begin < options.time and not told_to_end
@@ -183,6 +183,11 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--switch-interval", type=float)
     parser.add_argument("--cold-time", type=float, default=0.0, help="seconds for cold starts")
     options = parser.parse_args(argv)
+    options.answers = os.fdopen(os.dup(1), "w")
+    # What the program prints must not get between the answers, nor fill a pipe.
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 1)
+    os.dup2(null, 2)
     if options.switch_interval is not None:
         sys.setswitchinterval(options.switch_interval)
     answers: list[dict[str, Any]] = []
@@ -200,7 +205,7 @@ def main(argv: list[str]) -> None:
     thread = threading.Thread(target=work)
     thread.start()
     thread.join()
-    print(json.dumps(answers[0]), flush=True)
+    print(json.dumps(answers[0]), file=options.answers, flush=True)
     os._exit("error" in answers[0])
 
 

@@ -9,6 +9,7 @@ payloads) is left out, and said.
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from math import sqrt
 from pathlib import Path
 
@@ -96,12 +97,7 @@ def _read(text: str, benchmark: str | None) -> TaskTimes | StateTimes | Recordin
         recording = read_speedscope(document, path)
     if counted and recording.counted not in (None, counted):
         raise InvalidValue("--import", f"{recording.counted}:{path}, as the file says", text)
-    fields = {"path": recording.path, "tool": recording.tool, "threads": recording.threads}
-    return Recording(
-        **fields,
-        seconds=recording.seconds,
-        counted=counted or recording.counted,  # type: ignore[arg-type]
-    )
+    return replace(recording, counted=counted or recording.counted)
 
 
 def _combined(recordings: dict[Counted, Recording], times: TaskTimes | None) -> StateTimes:

@@ -34,8 +34,8 @@ def read_pyperf(path: Path, benchmark: str | None = None) -> TaskTimes:
         ) from None
     names = suite.get_benchmark_names()
     if benchmark is None and len(names) == 1:
-        benchmark = names[0]
-    if benchmark not in names:
+        benchmark = str(names[0])
+    if benchmark is None or benchmark not in names:
         raise InvalidValue(
             "--benchmark", f"one of {', '.join(map(repr, names))}", benchmark, f"for {path}"
         )

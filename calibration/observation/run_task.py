@@ -269,7 +269,7 @@ def allocated() -> int:
     A collection of the youngest generation stands for a threshold of them.
     """
     collections = sum(each["collections"] for each in gc.get_stats())
-    return collections * gc.get_threshold()[0] + gc.get_count()[0]
+    return int(collections * gc.get_threshold()[0] + gc.get_count()[0])
 
 
 def pickled_size(value: object) -> int | str:

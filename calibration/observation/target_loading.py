@@ -7,7 +7,9 @@ import importlib
 import importlib.util
 import inspect
 import os
+import site
 import sys
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -40,6 +42,25 @@ def load(target: str) -> Task:
             known = [key for key in known if not key.startswith("_")][:8]
             raise Refused(f"{place} has no {name!r}; it has: {', '.join(known) or 'no callable'}")
     return checked(found, name)
+
+
+def load_once(target: str) -> Task:
+    """Return the target's callable in a process that runs isolated, loaded once per interpreter.
+
+    Threads that load it at the same time share it and its module, as they would in the program
+    itself. Site-packages and PYTHONPATH are there as Python itself would have them.
+    """
+    known: Any = sys.modules
+    with known.setdefault("gilplan_target_lock", threading.Lock()):
+        tasks = known.setdefault("gilplan_target_tasks", {})
+        if target not in tasks:
+            site.main()
+            if os.path.isdir(site.getusersitepackages()):
+                site.addsitedir(site.getusersitepackages())
+            given = os.environ.get("PYTHONPATH", "")
+            sys.path[:0] = [path for path in given.split(os.pathsep) if path]
+            tasks[target] = load(target)
+        return tasks[target]  # type: ignore[no-any-return]
 
 
 def load_file(path: str) -> Any:

@@ -15,6 +15,11 @@ from gilplan.planner.commands.options import (
 
 
 @click.command()
+@click.argument("target", required=False, metavar="[TARGET]")
+@click.option(
+    "--layout", "layouts", multiple=True, metavar="BUILD:KEY=VALUE,...",
+    help="A layout for TARGET to run in. May be given again.",
+)  # fmt: skip
 @interpreter_option
 @click.option("--quick", is_flag=True, help="Fewer programs, layouts and repeats.")
 @click.option(
@@ -30,6 +35,8 @@ from gilplan.planner.commands.options import (
 @click.option("-o", "--output", type=PATH, metavar="FILE", help="Default: stdout.")
 @seed_option
 def validate(
+    target: str | None,
+    layouts: tuple[str, ...],
     interpreters: tuple[Path, ...],
     quick: bool,
     cells: int,
@@ -48,7 +55,25 @@ def validate(
     \b
     gilplan validate --quick
     gilplan validate --format csv -o validation.csv
+
+    With TARGET, path/to/file.py:function or module:function, the same for your own callable: it is
+    observed once, each layout is predicted and then run for real, and throughput and response
+    times stand side by side. Its packages must be in the environment of each layout's build.
+
+    \b
+    gilplan validate app.py:handle --layout 3.13:threads=4 --layout 3.13t:threads=4
+    gilplan validate app.py:handle --layout 3.14:interpreters=2 --interpreter .venv/bin/python
     """
+    if (target is None) != (not layouts):
+        raise click.UsageError("TARGET and --layout go together.")
+    if target is not None:
+        from gilplan.planner.commands.validate_target import validate_target
+
+        validate_target(
+            target, layouts, interpreters, profile_path,
+            allow_foreign=allow_foreign, form=form, output=output, seed=seed,
+        )  # fmt: skip
+        return
     import json
     from concurrent.futures import ProcessPoolExecutor
     from functools import partial
