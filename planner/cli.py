@@ -15,10 +15,12 @@ from gilplan.model.errors import GilplanError
 from gilplan.planner.commands.calibrate import calibrate
 from gilplan.planner.commands.check import check
 from gilplan.planner.commands.demo import demo
+from gilplan.planner.commands.gate import gate
 from gilplan.planner.commands.interpreters import interpreters
 from gilplan.planner.commands.observe import observe
 from gilplan.planner.commands.plan import plan
 from gilplan.planner.commands.predict import predict
+from gilplan.planner.commands.report import report
 from gilplan.planner.commands.sweep import sweep
 from gilplan.planner.commands.validate import validate
 
@@ -30,6 +32,8 @@ COMMANDS = (
     predict,
     sweep,
     plan,
+    gate,
+    report,
     validate,
     demo,
 )
@@ -52,6 +56,8 @@ def cli() -> None:
     gilplan predict WORKLOAD.toml --layout "3.13:threads=4"
     gilplan sweep WORKLOAD.toml   the same over a grid of fields: knees, crossing points
     gilplan plan WORKLOAD.toml    which layout meets a target, and why
+    gilplan report WORKLOAD.toml  the plan with its evidence as one file
+    gilplan gate FILE             fail a change that moves a capacity out of its band
     gilplan validate              run layouts for real beside their predictions
     gilplan demo                  all of it in short, on an example workload
     """

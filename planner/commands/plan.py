@@ -79,25 +79,26 @@ def plan(
     """
     from gilplan.calibration.workload_file import read_workload
     from gilplan.model.arrivals import Closed
-    from gilplan.model.units import parse_rate, parse_size, parse_time
+    from gilplan.model.units import parse_time
     from gilplan.planner.commands.output import print_json, print_table, tell
     from gilplan.planner.commands.profiles import usable_profile
+    from gilplan.planner.commands.targets import read_target
     from gilplan.planner.plans.candidates import SWITCH_INTERVALS
     from gilplan.planner.plans.plan import plan as planned
     from gilplan.planner.plans.pool import pool
-    from gilplan.planner.plans.target import Target, parse_slo
     from gilplan.planner.progress import progress
 
     with progress() as report:
         report("reading the workload and the profile", 0.0)
         work, arrivals = read_workload(workload)
         profile = usable_profile(profile_path, allow_foreign=allow_foreign)
-        target = Target(
-            rate=None if rate is None else parse_rate(_number(rate), "rate"),
-            slos=tuple(parse_slo(text) for text in slos),
-            memory=None if memory is None else parse_size(memory, "memory"),
-            cores_up_to=cores_up_to or profile.machine.cores,
-            growth=0.0 if growth is None else _growth(growth),
+        target = read_target(
+            profile,
+            rate=rate,
+            slos=slos,
+            memory=memory,
+            cores_up_to=cores_up_to,
+            growth=growth,
             survive=survive,
         )
         given = [parse_time(text, "switch-interval") for text in intervals]
@@ -130,23 +131,3 @@ def plan(
         tell(["the arrivals in the workload file were not used: a plan has its own rate"])
     if not answer.met:
         raise click.exceptions.Exit(1)
-
-
-def _number(text: str) -> object:
-    """Return a plain number as one: a rate without a unit is per second."""
-    try:
-        return float(text)
-    except ValueError:
-        return text
-
-
-def _growth(text: str) -> float:
-    """Read a share that may be above one: "30%", "1.5"."""
-    from gilplan.model.errors import InvalidValue
-
-    number = text.strip()
-    try:
-        share = float(number.removesuffix("%")) / (100 if number.endswith("%") else 1)
-    except ValueError:
-        raise InvalidValue("growth", 'a share such as 0.3 or "30%"', text) from None
-    return share
