@@ -19,28 +19,41 @@ from gilplan.planner.plans.sensitivity import sensitivities
 from gilplan.planner.plans.sustained import capacity_runs, rate_curve, sustainable_rate
 from gilplan.planner.plans.target import Target
 from gilplan.planner.plans.trials import Trials
-from gilplan.planner.plans.verdict import verdict
 from gilplan.planner.plans.what_if import Change, gains
 from gilplan.planner.predictions import predict
 
 
+def with_margin(plan: Plan, trials: Trials, *, level: float) -> tuple[Plan, list[Measures]]:
+    """Return the plan with its subject's highest sustainable rate, and the saturated runs."""
+    subject = plan.subject
+    assert subject is not None
+    saturated = capacity_runs(subject.layout, trials)
+    capacities = [run["throughput"] for run in saturated]
+    rate = sustainable_rate(subject.layout, plan.target, trials, capacities, level)
+    margin = replace(
+        plan,
+        sustainable_rate=rate,
+        headroom=_headroom(rate, plan.target),
+        cost=_cost(subject, rate),
+    )
+    return margin, saturated
+
+
 def explained(
     plan: Plan,
+    saturated: list[Measures],
     trials: Trials,
     changes: Sequence[Change],
     *,
     level: float,
     report: Callable[[str, float], None],
 ) -> Plan:
-    """Return the plan with everything that is told of its subject."""
-    subject = plan.subject
+    """Return the plan with everything else that is told of its subject."""
+    subject, rate = plan.subject, plan.sustainable_rate
     assert subject is not None
+    assert rate is not None
     layout, target = subject.layout, plan.target
-    report("searching the highest sustainable rate", 0.76)
-    saturated = capacity_runs(layout, trials)
-    capacities = [run["throughput"] for run in saturated]
-    rate = sustainable_rate(layout, target, trials, capacities, level)
-    mean_capacity = sum(capacities) / len(capacities)
+    mean_capacity = sum(run["throughput"] for run in saturated) / len(saturated)
     load = target.peak_rate
     report("drawing rate against response time", 0.82)
     curve = rate_curve(layout, target, trials, mean_capacity, level)
@@ -58,19 +71,16 @@ def explained(
     told = replace(
         plan,
         prediction=prediction,
-        sustainable_rate=rate,
-        headroom=_headroom(rate, target),
         curve=curve,
         bottleneck=narrow,
         losses=losses,
-        cost=_cost(subject, rate),
         break_evens=flips,
         sensitivities=moved,
         what_ifs=tuple(answers),
         warnings=_warnings(subject, prediction, saturated),
     )
     report("done", 1.0)
-    return replace(told, verdict=verdict(told))
+    return told
 
 
 def _headroom(rate: Interval, target: Target) -> Interval | None:

@@ -10,7 +10,7 @@ from gilplan.model.layout import Layout
 from gilplan.model.workload import Workload
 from gilplan.planner.plans.candidates import SWITCH_INTERVALS, candidates
 from gilplan.planner.plans.contender import Contender
-from gilplan.planner.plans.explanation import explained
+from gilplan.planner.plans.explanation import explained, with_margin
 from gilplan.planner.plans.findings import Evaluation, Excluded, Plan
 from gilplan.planner.plans.pareto import pareto_front
 from gilplan.planner.plans.ranking import WITHIN, decide, nearest, pilot, race, smallest
@@ -18,6 +18,7 @@ from gilplan.planner.plans.screening import Screen, survivor
 from gilplan.planner.plans.sustained import capacity_runs, sustainable_rate
 from gilplan.planner.plans.target import Target
 from gilplan.planner.plans.trials import Trials
+from gilplan.planner.plans.verdict import verdict
 from gilplan.planner.plans.what_if import Change, parse_change
 
 #: How many layouts are simulated at first; more only while none of them meets the target.
@@ -40,6 +41,7 @@ def plan(
     switch_intervals: Sequence[float | None] = SWITCH_INTERVALS,
     refusals: Mapping[str, str] | None = None,
     what_ifs: Sequence[str] = (),
+    explain: bool = True,
     confidence: float = 0.95,
     seed: int = 0,
     executor: Executor | None = None,
@@ -49,7 +51,8 @@ def plan(
 
     ``layouts`` are the candidates, all sensible ones of the ``builds`` (else of the profile's)
     when None. ``refusals`` names builds and modes that cannot run, and why (see
-    `screening.refusal`). ``what_ifs`` are changes as in `what_if.parse_change`. ``executor``
+    `screening.refusal`). ``what_ifs`` are changes as in `what_if.parse_change`. Without ``explain``
+    the answer is the verdict with its margin, and nothing of what it rests on. ``executor``
     shares the simulation; the answer does not depend on it. ``report`` hears what is being done
     and the share of all that is done.
 
@@ -76,7 +79,7 @@ def plan(
         confidence=confidence,
         report=report,
     )
-    return search.answer(layouts, changes)
+    return search.answer(layouts, changes, explain=explain)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -94,7 +97,9 @@ class _Search:
         """The level of a two-sided interval whose one end holds at the asked confidence."""
         return 2 * self.confidence - 1
 
-    def answer(self, layouts: Sequence[Layout], changes: Sequence[Change]) -> Plan:
+    def answer(
+        self, layouts: Sequence[Layout], changes: Sequence[Change], *, explain: bool
+    ) -> Plan:
         """Search, explain what was found, and put it together."""
         kept, excluded = self.screen.split(layouts)
         contenders = [self._contender(layout) for layout in kept]
@@ -141,7 +146,13 @@ class _Search:
         if subject is None:
             reasons = {each.reason for each in excluded}
             return replace(found, verdict="No layout meets it: " + _common(excluded, len(reasons)))
-        return explained(found, self.trials, changes, level=self.level, report=self.report)
+        self.report("searching the highest sustainable rate", 0.76)
+        found, saturated = with_margin(found, self.trials, level=self.level)
+        if explain:
+            found = explained(
+                found, saturated, self.trials, changes, level=self.level, report=self.report
+            )
+        return replace(found, verdict=verdict(found))
 
     def _contender(self, layout: Layout) -> Contender:
         return Contender(
