@@ -54,7 +54,7 @@ def read_target(text: str) -> CheckTarget:
         if not found:
             raise InvalidValue("target", "a program that imports something", place)
         return CheckTarget(name=text, folder=str(path.resolve().parent), imports=found)
-    if not all(part.isidentifier() for part in place.split(".")):
+    if path.is_file() or not all(part.isidentifier() for part in place.split(".")):
         raise InvalidValue(
             "target", "a FILE.py, an importable MODULE, or a requirements file (.txt, .in)", text
         )
