@@ -13,6 +13,10 @@ TIMEOUTS = ("1e-4", "2e-4", "5e-4", "1e-3", "2e-3", "5e-3", "1e-2", "2e-2")
 INTERVALS = ("5e-4", "1e-3", "5e-3")
 KINDS = ",".join(Work)
 PROCESS_METHODS = ("fork", "spawn", "forkserver")
+#: What the workers of an executor may be.
+BOUNDARY_KINDS = ("thread", "interpreter", "process")
+PAYLOAD = 64 << 10
+LOOP_TASKS = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,4 +129,33 @@ def build_measurements(build: Build, *, quick: bool) -> list[Measurement]:
         )
         for method in PROCESS_METHODS
     ]
-    return measurements
+    return (
+        measurements
+        + [
+            plan(
+                "boundary",
+                *(expected_time, kind, "--samples", str(8 * scale), "--bytes", str(PAYLOAD)),
+                name=f"boundary {kind}",
+            )
+            for kind, expected_time in _boundary_times(build, scale).items()
+        ]
+        + [
+            plan(
+                "event_loop",
+                *(0.15 + 0.15 * scale, "--samples", str(30 * scale), "--tasks", str(LOOP_TASKS)),
+            )
+        ]
+    )
+
+
+def polled(build: Build) -> bool:
+    """Whether interpreters are fed through a queue that has to be polled, for want of a pool."""
+    return build.version < (3, 14, 0)
+
+
+def _boundary_times(build: Build, scale: int) -> dict[str, float]:
+    """Return how long measuring each kind of executor takes that the build has."""
+    times = {"thread": 0.1 + 0.05 * scale, "process": 0.1 + 0.1 * scale}
+    if build.own_gil_module:
+        times["interpreter"] = 0.2 + (1.0 if polled(build) else 0.15) * scale
+    return times

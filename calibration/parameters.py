@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from gilplan.calibration.boundaries import boundaries_from, loop_costs_from
 from gilplan.calibration.builds import Build
 from gilplan.calibration.campaign import Samples
 from gilplan.calibration.fits import (
@@ -244,6 +245,8 @@ def runtime_from(
         speeds=_speeds(samples, name, reference, rng),
         start_ups=_start_ups(samples, name, rng),
         memory=_optional_median(samples, f"startup/{name}", "bare memory", rng),
+        boundaries=boundaries_from(samples, build, rng),
+        loop_costs=loop_costs_from(samples, build, rng),
     )
 
 
