@@ -1,5 +1,6 @@
 """Which kernels measure the machine and a build, with which arguments."""
 
+import os
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,6 +50,11 @@ def counts_of(cores: int, most: int = 10) -> list[int]:
     if cores <= most:
         return list(range(1, cores + 1))
     return sorted({round(count) for count in np.geomspace(1, cores, most)})
+
+
+def available_cores() -> int:
+    """Count the cores that this process may use."""
+    return len(os.sched_getaffinity(0))
 
 
 def machine_measurements(reference: Build, cores: int, *, quick: bool) -> list[Measurement]:
@@ -109,12 +115,18 @@ def build_measurements(build: Build, *, quick: bool) -> list[Measurement]:
         plan("speed", 0.3 + 0.8 * scale, KINDS, "--samples", str(4 * scale)),
         plan("release", 0.05 + 0.15 * scale, "--samples", str(100 * scale)),
         plan("poll", 0.1 + 0.15 * scale, "--samples", str(60 * scale)),
+        plan("collect", 0.05 + 0.17 * scale, "--samples", str(scale)),
         plan(
             "startup",
             *(0.15, "thread", "--samples", str(40 * scale), "--alive", "8"),
             site=True,
         ),
     ]
+    if build.free_threaded and available_cores() > 1:
+        counts = sorted({2, available_cores()})
+        expected_time = 0.05 + 0.13 * scale * (1 + 3 * len(counts))
+        arguments = (",".join(map(str, counts)), "--samples", str(2 * scale))
+        measurements.append(plan("contention", expected_time, *arguments))
     interpreter = ("interpreter", "--samples", str(4 * scale))
     if build.own_gil_module or build.shared_gil_module:
         measurements += [

@@ -15,6 +15,7 @@ from gilplan.calibration.fits import (
     thinned,
 )
 from gilplan.calibration.measurements import PROCESS_METHODS, counts_of
+from gilplan.calibration.object_costs import collector_costs, contentions
 from gilplan.model.durations import Empirical
 from gilplan.model.errors import MeasurementFailed
 from gilplan.model.estimate import NOT_IDENTIFIABLE, Estimate
@@ -245,6 +246,8 @@ def runtime_from(
         speeds=_speeds(samples, name, reference, rng),
         start_ups=_start_ups(samples, name, rng),
         memory=_optional_median(samples, f"startup/{name}", "bare memory", rng),
+        collector=collector_costs(samples, name, rng),
+        contention=contentions(samples, name, rng),
         boundaries=boundaries_from(samples, build, rng),
         loop_costs=loop_costs_from(samples, build, rng),
     )

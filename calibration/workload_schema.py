@@ -22,12 +22,13 @@ from pydantic import (
 
 from gilplan.model.arrivals import Arrivals, Batch, Closed, Open, Recorded
 from gilplan.model.cold_start import ColdStart
+from gilplan.model.contention import SharedOperation
 from gilplan.model.durations import Deterministic, Duration, Empirical, Exponential, Lognormal
 from gilplan.model.errors import InvalidValue
 from gilplan.model.estimate import Estimate
 from gilplan.model.observed import Observed
 from gilplan.model.units import parse_rate, parse_share, parse_size, parse_time
-from gilplan.model.workload import Segment, SegmentKind, Task, Work, Workload
+from gilplan.model.workload import Collections, Segment, SegmentKind, Task, Work, Workload
 
 
 def did_you_mean(name: str, known: list[str]) -> str:
@@ -62,6 +63,7 @@ Time = Annotated[float, BeforeValidator(parse_time)]
 Size = Annotated[float, BeforeValidator(parse_size)]
 Rate = Annotated[float, BeforeValidator(parse_rate)]
 Share = Annotated[float, BeforeValidator(parse_share)]
+Count = Annotated[float, Strict(False)]
 
 
 class DeterministicTable(_Table):
@@ -148,7 +150,9 @@ class TaskTable(_Table):
     payload_in: Size = 0.0
     payload_out: Size = 0.0
     allocation_rate: Rate = 0.0
+    garbage_share: Share = 0.0
     shared_share: Share = 0.0
+    shared_operation: Annotated[SharedOperation, Strict(False)] | None = None
 
     def to_domain(self) -> Task:
         return Task(
@@ -158,7 +162,9 @@ class TaskTable(_Table):
             payload_in=self.payload_in,
             payload_out=self.payload_out,
             allocation_rate=self.allocation_rate,
+            garbage_share=self.garbage_share,
             shared_share=self.shared_share,
+            shared_operation=self.shared_operation,
         )
 
 
@@ -283,6 +289,8 @@ class WorkloadTable(_Table):
     build: str = ""
     source: str = ""
     cold_start: ColdStartTable | None = None
+    live_objects: Count = 0.0
+    collections: Annotated[Collections, Strict(False)] = Collections.INCLUDED
     observed: ObservedTable | None = None
     arrivals: ArrivalsTable | None = None
     tasks: list[TaskTable]
@@ -294,5 +302,7 @@ class WorkloadTable(_Table):
             build=self.build,
             source=self.source,
             cold_start=self.cold_start.to_domain() if self.cold_start else None,
+            live_objects=self.live_objects,
+            collections=self.collections,
             observed=self.observed.to_domain() if self.observed else None,
         )

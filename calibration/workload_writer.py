@@ -10,7 +10,7 @@ from gilplan.model.errors import InvalidValue
 from gilplan.model.estimate import Estimate
 from gilplan.model.observed import Observed
 from gilplan.model.units import size_text, time_text
-from gilplan.model.workload import Segment, Task, Workload
+from gilplan.model.workload import Collections, Segment, Task, Workload
 
 
 def to_toml(workload: Workload, arrivals: Arrivals | None = None) -> str:
@@ -29,6 +29,9 @@ def to_toml(workload: Workload, arrivals: Arrivals | None = None) -> str:
         }
     if workload.observed is not None:
         document["observed"] = _observed_table(workload.observed)
+    document |= _given({"live_objects": workload.live_objects})
+    if workload.collections is not Collections.INCLUDED:
+        document["collections"] = workload.collections.value
     document["tasks"] = [_task_table(task) for task in workload.tasks]
     return tomli_w.dumps(document)
 
@@ -72,7 +75,10 @@ def _task_table(task: Task) -> dict[str, Any]:
     for key in ("payload_in", "payload_out"):
         if size := getattr(task, key):
             table[key] = size_text(size)
-    table |= _given({key: getattr(task, key) for key in ("allocation_rate", "shared_share")})
+    shares = ("allocation_rate", "garbage_share", "shared_share")
+    table |= _given({key: getattr(task, key) for key in shares})
+    if task.shared_operation is not None:
+        table["shared_operation"] = task.shared_operation.value
     return table | {"segments": [_segment_table(segment) for segment in task.segments]}
 
 

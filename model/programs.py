@@ -31,7 +31,7 @@ class Programs:
         """Return the steps of each kind of task for a worker that blocks in its waits."""
         places = iter(range(1_000_000))
         return [
-            self._steps(task.segments, worker, index, process, places)
+            worker.prepared(task, self._steps(task.segments, worker, index, process, places))
             for task in self._scenario.workload.tasks
         ]
 

@@ -9,6 +9,8 @@ import numpy as np
 
 from gilplan.model.behaviours import Behaviours
 from gilplan.model.boundary import Boundary, LoopCosts
+from gilplan.model.collector_costs import CollectorCosts
+from gilplan.model.contention import Contention, SharedOperation
 from gilplan.model.estimate import Estimate
 from gilplan.model.workload import Work
 
@@ -31,6 +33,8 @@ class Runtime:
     are keyed ``thread``, ``interpreter``, ``fork``, ``spawn``, ``forkserver``; ``memory`` is
     what the bare interpreter process keeps. ``boundaries`` are keyed by what the workers of a
     pool are: ``thread``, ``interpreter``, ``process``; ``loop_costs`` are those of an event loop.
+    ``collector`` is what garbage collections take, None where it was not measured, and
+    ``contention`` what sharing objects costs on a free-threaded build, for each operation.
     """
 
     build: str
@@ -43,6 +47,8 @@ class Runtime:
     memory: Estimate | None = None
     boundaries: dict[str, Boundary] = field(default_factory=dict)
     loop_costs: LoopCosts | None = None
+    collector: CollectorCosts | None = None
+    contention: dict[SharedOperation, Contention] = field(default_factory=dict)
 
     @property
     def behaviours(self) -> Behaviours:
@@ -66,4 +72,6 @@ class Runtime:
             speeds={work: speed.redrawn(rng) for work, speed in self.speeds.items()},
             boundaries={kind: each.redrawn(rng) for kind, each in self.boundaries.items()},
             loop_costs=self.loop_costs and self.loop_costs.redrawn(rng),
+            collector=self.collector and self.collector.redrawn(rng),
+            contention={kind: each.redrawn(rng) for kind, each in self.contention.items()},
         )

@@ -16,6 +16,7 @@ from gilplan.model.arrivals import Batch, Closed, Open, Recorded
 from gilplan.model.boundary import payload
 from gilplan.model.clock import Clock
 from gilplan.model.cold_start import slowdown_by_off_time
+from gilplan.model.contended_cores import ContendedCores, ContendedThrottledCores
 from gilplan.model.cores import Cores
 from gilplan.model.event_loop import EventLoop
 from gilplan.model.gil import Gil, NoGil
@@ -23,6 +24,7 @@ from gilplan.model.latency import latency_by_idle_time
 from gilplan.model.layout import GilMode, WorkerKind
 from gilplan.model.mailbox import Mailbox
 from gilplan.model.pool import Pool
+from gilplan.model.objects import Objects
 from gilplan.model.programs import Programs
 from gilplan.model.recorder import Recorder, State
 from gilplan.model.replication import Replication
@@ -37,6 +39,7 @@ from gilplan.model.source import (
 from gilplan.model.streams import NANOSECONDS, Purpose, stream, times_ns, to_ns
 from gilplan.model.thread import Thread
 from gilplan.model.throttled_cores import ThrottledCores
+from gilplan.model.world import World
 from gilplan.model.worker import Worker
 from gilplan.model.workload import SegmentKind, Task, Work
 
@@ -74,6 +77,7 @@ class Run:
         self.scenario = scenario
         self.recorder = recorder
         self.env = Clock()
+        self.objects = Objects(scenario)
         self.cores = self._build_cores()
         self.gils = self._build_gils()
         self.programs = Programs(scenario, self.cores)
@@ -114,9 +118,10 @@ class Run:
             "slice_time": to_ns(machine.time_slice.value),
             "task_time": to_ns(self._task_time()),
         }
+        contended = bool(self.objects.extra_times)
         if quota is None or quota.cores >= count:
-            return Cores(self.env, **options)
-        return ThrottledCores(
+            return (ContendedCores if contended else Cores)(self.env, **options)
+        return (ContendedThrottledCores if contended else ThrottledCores)(
             self.env,
             budget=to_ns(quota.budget),
             period=to_ns(quota.period),
@@ -146,7 +151,8 @@ class Run:
         if layout.worker is WorkerKind.POOL and layout.pool != "thread":
             count += 1  # the last one: that of the main interpreter, which submits
         if layout.gil is GilMode.DISABLED:
-            return [NoGil(self.env, self.cores, index=index) for index in range(count)]
+            kind = World if self.objects.heaps else NoGil
+            return [kind(self.env, self.cores, index=index) for index in range(count)]
         handoff = times_ns(machine.handoff_latency, self._stream(Purpose.LATENCY, 1))
         return [
             Gil(
@@ -191,8 +197,9 @@ class Run:
         thread = Thread(self.env, index=index, interpreter=interpreter, recorder=self.recorder)
         if self._slowdown_after is not None:
             thread.slowdown_after = self._slowdown_after
-        return Worker(
+        return self.objects.worker(
             thread,
+            process=interpreter // self.scenario.layout.interpreters,
             cores=self.cores,
             gil=gil,
             release_time=to_ns(self.scenario.runtime.release_time.value),

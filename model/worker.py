@@ -1,6 +1,6 @@
 """A worker thread: takes tasks and goes through their segments under the rules of its GIL."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
 from gilplan.model.alarm import Alarm, call_after
@@ -10,7 +10,7 @@ from gilplan.model.lock import Lock
 from gilplan.model.recorder import State
 from gilplan.model.source import Source
 from gilplan.model.thread import Thread
-from gilplan.model.workload import Work
+from gilplan.model.workload import Task, Work
 
 Steps = Generator[Alarm, Any, None]
 Step = Callable[[], Steps]
@@ -73,6 +73,10 @@ class Worker:
         self._cores.wake(self.thread)
         yield self.thread.alarm
         yield from self.gil.take(self.thread)
+
+    def prepared(self, task: Task, steps: Sequence[Step]) -> list[Step]:
+        """Return the steps of a task as this worker does them."""
+        return list(steps)
 
     def python(self, demand: Draw, work: Work, poll_time: Draw) -> Steps:
         """Run bytecode under the GIL; hand the GIL over at a poll when asked to.

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from gilplan.model.checks import require_finite, require_positive
+from gilplan.model.checks import require_finite, require_positive, require_share
 from gilplan.model.cold_start import ColdStart
+from gilplan.model.contention import SharedOperation
 from gilplan.model.durations import Duration
 from gilplan.model.errors import InvalidValue
 from gilplan.model.observed import Observed
@@ -18,6 +19,13 @@ class SegmentKind(StrEnum):
     RELEASED_NATIVE = "released_native"  # a C call that computes without the GIL
     WAIT = "wait"  # blocked: neither processor nor GIL
     CRITICAL = "critical"  # holds a named application lock around inner segments
+
+
+class Collections(StrEnum):
+    """Whether the durations contain the garbage collections that the tasks cause."""
+
+    INCLUDED = "included"  # as in times that were measured with the collector on
+    SEPARATE = "separate"  # the model adds the pauses
 
 
 class Work(StrEnum):
@@ -79,9 +87,10 @@ class Task:
     """A unit of work: what a request, a job or one call of a function does.
 
     ``payload_in`` and ``payload_out`` are bytes that cross an interpreter or process boundary,
-    ``allocation_rate`` counts container objects per second of GIL-held time, ``shared_share``
-    is the share of the held time spent on objects that other threads use too, ``memory`` is
-    what a live worker keeps for its tasks (bytes).
+    ``allocation_rate`` counts container objects per second of GIL-held time, net of those that
+    are freed by their reference count; ``garbage_share`` is the share of them that ends as
+    garbage in cycles. ``shared_share`` is the share of the held time spent on objects that other
+    threads use too, by ``shared_operation``.
     """
 
     name: str
@@ -90,7 +99,9 @@ class Task:
     payload_in: float = 0.0
     payload_out: float = 0.0
     allocation_rate: float = 0.0
+    garbage_share: float = 0.0
     shared_share: float = 0.0
+    shared_operation: SharedOperation | None = None
 
     def __post_init__(self) -> None:
         if not self.segments:
@@ -98,8 +109,8 @@ class Task:
         require_positive("weight", self.weight)
         for field in ("payload_in", "payload_out", "allocation_rate"):
             require_finite(field, getattr(self, field))
-        if not 0 <= self.shared_share <= 1:
-            raise InvalidValue("shared_share", "between 0 and 1", self.shared_share)
+        require_share("garbage_share", self.garbage_share)
+        require_share("shared_share", self.shared_share)
 
     def demand(self, *kinds: SegmentKind) -> float:
         """Sum the mean time of the segments of the given kinds (all kinds when none)."""
@@ -117,6 +128,8 @@ class Workload:
     ``build`` names the CPython build on which the durations were measured ("" if unknown):
     predictions for another build scale the demands by the calibrated speed ratio.
     ``cold_start`` is what a task pays after its thread was off the cores; None: nothing.
+    ``live_objects`` are the containers that an interpreter keeps alive with this program, and
+    ``collections`` says whether the durations contain what collecting takes.
     ``observed`` sums up how sure the durations are; None where they were not observed.
     """
 
@@ -125,9 +138,12 @@ class Workload:
     build: str = ""
     source: str = ""
     cold_start: ColdStart | None = None
+    live_objects: float = 0.0
+    collections: Collections = Collections.INCLUDED
     observed: Observed | None = None
 
     def __post_init__(self) -> None:
+        require_finite("live_objects", self.live_objects)
         if not self.tasks:
             raise InvalidValue("tasks", "at least one task", [])
         if not self.mean_demand() > 0:
