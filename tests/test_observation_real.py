@@ -13,11 +13,13 @@ import numpy as np
 import pytest
 
 from gilplan.calibration.builds import Build, find_builds, probe
-from gilplan.calibration.observation import target as target_module
 from gilplan.calibration.observation.clock import observe_by_clock
 from gilplan.calibration.observation.exact import observe_exactly
 from gilplan.calibration.observation.observe import Method, observe
-from gilplan.calibration.observation.probes import MethodUnavailable, tracing_folder
+from gilplan.calibration.observation.probes import (
+    MethodUnavailable,
+    tracing_folder,
+)
 from gilplan.calibration.observation.process import observe_process, observe_script
 from gilplan.calibration.observation.recording import perf_path
 from gilplan.calibration.observation.sampling import observe_by_sampling
@@ -212,74 +214,6 @@ def test_sampling_is_used_where_probes_are_refused(tmp_path, monkeypatch):
         observe(f"{program.path}:task", WITH_GIL[-1], time=0.2, method=Method.EXACT)
 
 
-BAD = """
-import os, subprocess, sys, threading, time
-def raises(): raise ValueError("no luck")
-def leaves(): sys.exit(3)
-def ends(): os._exit(4)
-def crashes(): os.kill(os.getpid(), 11)
-def hangs(): threading.Event().wait()
-def asks(argument): pass
-async def waits(): pass
-def fails_later(calls=[]):
-    calls.append(1)
-    if len(calls) > 50: raise KeyError("spent")
-def prints(): print("hello")
-def starts_process(): subprocess.run([sys.executable, "-S", "-c", ""])
-def starts_thread():
-    thread = threading.Thread(target=lambda: sum(range(300_000)))
-    thread.start(); thread.join()
-number = 5
-"""
-
-
-@pytest.fixture
-def bad(tmp_path: Path) -> Path:
-    path = tmp_path / "bad.py"
-    path.write_text(BAD)
-    return path
-
-
-@pytest.mark.parametrize(
-    ("name", "told"),
-    [
-        ("raises", "the target raises ValueError: no luck"),
-        ("leaves", "the target ends the process: SystemExit: 3"),
-        ("ends", "the target ended its process with status 4"),
-        ("crashes", "its process died of SIGSEGV"),
-        ("hangs", "no end after 1 s; is it one task, and does it return?"),
-        ("asks", "asks needs arguments (missing a required argument: 'argument')"),
-        ("waits", "waits is asynchronous or a generator"),
-        ("fails_later", "the target raises KeyError: 'spent'"),
-        ("number", "number is a int, not a function"),
-        ("absent", "has no 'absent'; it has: "),
-    ],
-)
-def test_a_target_that_cannot_be_observed_costs_one_line_and_leaves_no_file(
-    name, told, bad, tmp_path, capsys, monkeypatch
-):
-    monkeypatch.setattr(target_module, "FIRST_CALL_LIMIT", 1.0)
-    output = tmp_path / "bad.toml"
-    assert main(["observe", f"{bad}:{name}", "-o", str(output), "--time", "0.2s"]) == 2
-    *_, last = capsys.readouterr().err.splitlines()
-    assert told in last
-    assert not output.exists()
-
-
-@pytest.mark.parametrize(
-    ("name", "told"),
-    [
-        ("prints", "the task prints: its output was thrown away"),
-        ("starts_process", "the task starts processes"),
-        ("starts_thread", "other threads use"),
-    ],
-)
-def test_what_a_workload_cannot_hold_is_said(name, told, bad, capfd):
-    observation = observe(f"{bad}:{name}", OWN, time=0.3, method=Method.SAMPLING)
-    assert any(told in note for note in observation.notes)
-    assert "hello" not in capfd.readouterr().out
-
-
 SCRIPT = """
 import hashlib, sys, threading, time
 BLOCK = bytes(1_000_000)
@@ -387,29 +321,3 @@ def test_no_probe_is_left_behind_by_an_interrupted_observation(script):
     assert process.returncode == 130
     assert not mine.search(events.read_text())
     assert b"Traceback" not in told
-
-
-@exact
-def test_probes_of_an_observer_that_was_killed_are_removed_by_the_next(bad):
-    ended = subprocess.Popen(["true"])
-    ended.wait()
-    events = tracing_folder() / "uprobe_events"
-    libc = next(
-        line.split()[-1] for line in Path("/proc/self/maps").read_text().splitlines()
-        if "libc.so" in line
-    )  # fmt: skip
-    descriptor = os.open(events, os.O_WRONLY | os.O_APPEND)
-    os.write(descriptor, f"p:gilplan_{ended.pid}_abc/save {libc}:0x30000\n".encode())
-    os.close(descriptor)
-    observe(f"{bad}:prints", OWN, time=0.1, method=Method.EXACT)
-    assert f"gilplan_{ended.pid}_abc" not in events.read_text()
-
-
-@pytest.mark.parametrize("target", [["json"], ["absent.py:f"], [], ["a:b", "--pid", "1"]])
-def test_a_target_that_says_nothing_is_bad_usage(target, capsys):
-    assert main(["observe", *target]) == 2
-    assert capsys.readouterr().err.startswith("gilplan: ")
-
-
-def test_builds_are_found() -> None:
-    assert isinstance(OWN, Build)

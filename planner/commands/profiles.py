@@ -12,8 +12,8 @@ import numpy as np
 from gilplan.calibration.atomic_file import require_writable
 from gilplan.calibration.builds import Build, find_builds, named_builds
 from gilplan.calibration.fingerprint import take_fingerprint
-from gilplan.calibration.profile import Profile, default_path, load, save
-from gilplan.model.errors import InvalidValue
+from gilplan.calibration.profile import CALIBRATE, Profile, default_path, load, save
+from gilplan.model.errors import InvalidValue, ProfileError
 from gilplan.planner.commands.output import INTERRUPTED, tell
 from gilplan.planner.progress import progress
 
@@ -86,6 +86,19 @@ def calibrated_builds(profile: Profile, paths: Sequence[Path]) -> list[Build]:
 
 
 def usable_profile(path: Path | None, *, allow_foreign: bool) -> Profile:
-    """Load the profile, of this machine unless a foreign one is allowed."""
-    identity = None if allow_foreign else take_fingerprint().identity
-    return load(path or default_path(), machine_identity=identity)
+    """Load the profile, of this machine and its kernel unless a foreign one is allowed."""
+    where = path or default_path()
+    if allow_foreign:
+        return load(where)
+    here = take_fingerprint()
+    profile = load(where)
+    if profile.machine.identity == here.identity:
+        return profile
+    measured = profile.fingerprint.get("kernel_release")
+    same = profile.fingerprint.get("cpu_model") == here.cpu_model
+    if same and measured not in (None, here.kernel_release):
+        raise ProfileError(
+            f"{where}: kernel must be the one that is running, {here.kernel_release}, got "
+            f"{measured}; {CALIBRATE} again, or pass --allow-foreign"
+        )
+    return load(where, machine_identity=here.identity)
