@@ -1,6 +1,8 @@
 """What the machine and the program are, and one run of them. No I/O, no clock, no subprocess."""
 
 from gilplan.model.arrivals import Arrivals, Batch, Closed, Open, Recorded
+from gilplan.model.collector_costs import CollectorCosts
+from gilplan.model.contention import Contention, SharedOperation
 from gilplan.model.durations import Deterministic, Duration, Empirical, Exponential, Lognormal
 from gilplan.model.errors import (
     GilplanError,
@@ -15,18 +17,22 @@ from gilplan.model.estimate import Estimate
 from gilplan.model.layout import GilMode, Layout, check_supported, resolve_gil
 from gilplan.model.machine import Machine, WakeLatency
 from gilplan.model.prediction import Prediction
+from gilplan.model.quota import Quota
 from gilplan.model.recorder import Recorder, State, Timeline
 from gilplan.model.replication import Replication
 from gilplan.model.runtime import Runtime, StartUp
 from gilplan.model.scenario import Scenario
 from gilplan.model.simulation import simulate
 from gilplan.model.statistics import Interval
-from gilplan.model.workload import Segment, SegmentKind, Task, Work, Workload
+from gilplan.model.workload import Collections, Segment, SegmentKind, Task, Work, Workload
 
 __all__ = [
     "Arrivals",
     "Batch",
     "Closed",
+    "Collections",
+    "CollectorCosts",
+    "Contention",
     "Deterministic",
     "Duration",
     "Empirical",
@@ -45,6 +51,7 @@ __all__ = [
     "Open",
     "Prediction",
     "ProfileError",
+    "Quota",
     "Recorded",
     "Recorder",
     "Replication",
@@ -52,6 +59,7 @@ __all__ = [
     "Scenario",
     "Segment",
     "SegmentKind",
+    "SharedOperation",
     "StartUp",
     "State",
     "Task",

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from gilplan.model.arrivals import Arrivals, Closed
 from gilplan.model.checks import require_count, require_positive
 from gilplan.model.contention import SharedOperation
+from gilplan.model.errors import ProfileError
 from gilplan.model.layout import GilMode, Layout, check_supported
 from gilplan.model.machine import Machine
 from gilplan.model.quota import DEFAULT_PERIOD, Quota
 from gilplan.model.runtime import Runtime
 from gilplan.model.worker_support import check_worker
-from gilplan.model.errors import ProfileError
 from gilplan.model.workload import Collections, Workload
 
 

@@ -23,8 +23,8 @@ from gilplan.model.gil import Gil, NoGil
 from gilplan.model.latency import latency_by_idle_time
 from gilplan.model.layout import GilMode, WorkerKind
 from gilplan.model.mailbox import Mailbox
-from gilplan.model.pool import Pool
 from gilplan.model.objects import Objects
+from gilplan.model.pool import Pool
 from gilplan.model.programs import Programs
 from gilplan.model.recorder import Recorder, State
 from gilplan.model.replication import Replication
@@ -39,9 +39,9 @@ from gilplan.model.source import (
 from gilplan.model.streams import NANOSECONDS, Purpose, stream, times_ns, to_ns
 from gilplan.model.thread import Thread
 from gilplan.model.throttled_cores import ThrottledCores
-from gilplan.model.world import World
 from gilplan.model.worker import Worker
 from gilplan.model.workload import SegmentKind, Task, Work
+from gilplan.model.world import World
 
 CHECKPOINTS = 200
 
