@@ -108,20 +108,31 @@ class PairedRun:
         return float(residuals.std(ddof=1) / np.sqrt(len(rates)) / references.mean())
 
 
-def measure_paired(build: Build, program: Path, layout: Layout, turns: Turns) -> PairedRun:
+def measure_paired(
+    build: Build,
+    program: Path,
+    layout: Layout,
+    turns: Turns,
+    *,
+    reference: Build | None = None,
+) -> PairedRun:
     """Run the program in the layout and in a single thread by turns.
+
+    The single thread is of the same build, or of ``reference``, so that layouts of several
+    builds can be compared.
 
     Raises `MeasurementFailed` when either cannot run, crashes or does not end.
     """
     time = turns.time_of(layout)
-    with steps_child(build, program, time=time + SET_UP_LIMIT, warmup=turns.warmup) as reference:
-        reference.answer(turns.warmup + SET_UP_LIMIT)
-        reference.stop()
+    beside = reference or build
+    with steps_child(beside, program, time=time + SET_UP_LIMIT, warmup=turns.warmup) as single:
+        single.answer(turns.warmup + SET_UP_LIMIT)
+        single.stop()
         with layout_child(build, program, layout, time=time) as child:
             started_at = child.answer(SET_UP_LIMIT)["started_at"]
-            spans, reference_spans = _take_turns(child, reference, started_at, layout, turns)
+            spans, reference_spans = _take_turns(child, single, started_at, layout, turns)
             answer = child.answer(time + SET_UP_LIMIT)
-        timed = reference.answer(time + SET_UP_LIMIT)
+        timed = single.answer(time + SET_UP_LIMIT)
     return _paired(program.stem, layout, (answer, started_at, spans), (timed, reference_spans))
 
 
