@@ -26,7 +26,7 @@ def sweep_document(sweep: "Sweep") -> dict[str, Any]:
         "crossings": [asdict(crossing) for crossing in sweep.crossings()],
         "left_out": [asdict(each) for each in sweep.left_out],
         "notes": list(sweep.notes),
-        **frame.attrs,
+        **{str(name): value for name, value in frame.attrs.items()},
     }
 
 

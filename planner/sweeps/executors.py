@@ -15,6 +15,7 @@ from functools import partial
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait
 from threading import Thread
+from typing import Any
 
 from gilplan.model.errors import ExecutorError, InvalidValue
 from gilplan.planner.sweeps.engine import engine_identity
@@ -39,7 +40,7 @@ def opener(text: str) -> Opener:
 
 def given(executor: Executor) -> Opener:
     """Return what gives a caller's own executor, which stays open."""
-    return partial(nullcontext, executor)
+    return lambda: nullcontext(executor)
 
 
 @contextmanager
@@ -82,7 +83,9 @@ def dask_executor(address: str) -> Iterator[Executor]:
             "pip install 'gilplan[dask]'"
         ) from None
     try:
-        client = Client(f"tcp://{address}", timeout=ANSWER_TIME, set_as_default=False)
+        client: Any = Client(  # type: ignore[no-untyped-call]
+            f"tcp://{address}", timeout=ANSWER_TIME, set_as_default=False
+        )
     except (OSError, ValueError):
         raise ExecutorError(
             f"executor {name} does not answer within {ANSWER_TIME:.0f} s; start one with "

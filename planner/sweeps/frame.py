@@ -70,7 +70,7 @@ def frame_of(
         frame[name] = frame[name].astype("float64")
     for name in ("population", "jobs"):
         frame[name] = frame[name].astype("Int64")
-    frame.attrs = {"axes": list(axes), **attributes}
+    frame.attrs.update(axes=list(axes), **attributes)
     return frame
 
 

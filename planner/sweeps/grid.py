@@ -28,8 +28,12 @@ KINDS = ({"rate"}, {"population", "think_time"}, {"jobs"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
-    """One point: its series, its value on each axis, and what is simulated."""
+    """One point: its series, its value on each axis, and what is simulated.
 
+    ``text`` names it for people.
+    """
+
+    text: str
     series: str
     values: dict[str, Value]
     scenario: Scenario
@@ -89,7 +93,9 @@ def read_grid(
         check_axis(name)
     if not layouts:
         if "build" not in grid:
-            raise InvalidValue("layout", "given, or the grid over build", None)
+            raise InvalidValue(
+                "layout", "given, or the grid over build", None, "add --layout 3.13:threads=4"
+            )
         layouts = (ANY_BUILD,)
     _check_size(len(layouts), grid, allow_many)
     options = tuple(parse_layout(text) for text in layouts)
@@ -165,7 +171,7 @@ def _point(
         arrivals=_arrivals(arrivals, values),
         seed=seed,
     )
-    return Point(series=_series(option, scenario), values=values, scenario=scenario)
+    return Point(text=at.text, series=_series(option, scenario), values=values, scenario=scenario)
 
 
 def _changed(workload: Workload, values: dict[str, Value]) -> Workload:

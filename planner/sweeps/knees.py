@@ -104,15 +104,13 @@ def _two_lines(x: Floats, at: float) -> Floats:
 def _fit(design: Floats, y: Floats, spread: Floats) -> Floats:
     weighted = design / spread[:, None]
     values = (y.T / spread).T
-    solution: Floats = np.linalg.lstsq(weighted, values, rcond=None)[0]
-    return solution
+    return np.asarray(np.linalg.lstsq(weighted, values, rcond=None)[0], dtype=np.float64)
 
 
 def _misfits(design: Floats, y: Floats, spread: Floats) -> Floats:
     """Return the weighted sum of squares that the best fit leaves, of each column of ``y``."""
     residuals = y - design @ _fit(design, y, spread)
-    misfits: Floats = ((residuals.T / spread) ** 2).sum(axis=-1)
-    return misfits
+    return np.asarray(((residuals.T / spread) ** 2).sum(axis=-1), dtype=np.float64)
 
 
 def _misfit(design: Floats, y: Floats, spread: Floats) -> float:

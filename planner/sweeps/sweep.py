@@ -96,7 +96,7 @@ def sweep(
     each finished point is kept and looked up; only the missing ones are run.
 
     Raises `GilplanError` before anything is simulated where the grid, the store or the workers
-    do not fit.
+    do not fit, and at the end where not one point has an answer.
 
         >>> sweep(workload, ["3.13:threads=4"], profile,
         ...       grid={"switch_interval": "0.1ms:50ms:log:12"})      # doctest: +SKIP
@@ -115,6 +115,8 @@ def sweep(
         results.find_in(kept)
         if results.missing:
             run(results.missing, compute, results.record)
+    if not results.outcomes:
+        raise results.failures[0]
     done = zip(points, keys, strict=True)
     rows = [(point, key, results.outcomes[key]) for point, key in done if key in results.outcomes]
     attributes = {
@@ -139,6 +141,7 @@ class _Results:
     def __init__(self, points: dict[str, Point], on_progress: Callable[[Progress], None]) -> None:
         self.outcomes: dict[str, Outcome] = {}
         self.left_out: list[LeftOut] = []
+        self.failures: list[GilplanError] = []
         self.found = 0
         self.ran = 0
         self._points = points
@@ -161,12 +164,12 @@ class _Results:
     def record(self, key: str, outcome: Outcome | GilplanError) -> None:
         """Take the outcome of one point, or why it has none."""
         point = self._points[key]
-        layout = str(point.scenario.layout)
         if isinstance(outcome, GilplanError):
-            self.left_out.append(LeftOut(point=layout, reason=str(outcome)))
+            self.failures.append(outcome)
+            self.left_out.append(LeftOut(point=point.text, reason=str(outcome)))
         else:
             if self._store is not None:
-                self._store.keep(key, layout, outcome)
+                self._store.keep(key, str(point.scenario.layout), outcome)
             self.outcomes[key] = outcome
         self.ran += 1
         self._tell()

@@ -1,12 +1,14 @@
 """A sweep as people read it: its points, where its curves bend, where layouts change places."""
 
 from collections.abc import Sequence
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
+from gilplan.model.layout import GilMode
 from gilplan.model.statistics import Interval
 from gilplan.planner.formatting import (
     format_interval,
@@ -16,6 +18,7 @@ from gilplan.planner.formatting import (
     format_time_interval,
 )
 from gilplan.planner.sweeps.crossings import Crossing
+from gilplan.planner.sweeps.grid import LeftOut
 from gilplan.planner.sweeps.knees import Knee
 
 if TYPE_CHECKING:
@@ -25,6 +28,7 @@ NOTHING = "-"
 #: More points than these are for a file: the text shows the fastest.
 MOST_SHOWN = 60
 FASTEST = 20
+MOST_LEFT_OUT = 5
 TIMES = ("switch_interval", "think_time", "duration", "quota_period")
 SHARES = ("share", "released")
 MEASURES = {"throughput": "throughput", "response_time_p99": "p99"}
@@ -60,8 +64,12 @@ def _measures(row: dict[Any, Any]) -> list[str]:
     for name, form in COLUMNS.values():
         ends = (row[name], row[f"{name}_lower"], row[f"{name}_upper"])
         interval = Interval(mean=ends[0], lower=ends[1], upper=ends[2])
-        known = ends[0] == ends[0]  # not NaN
-        cells.append(form(interval) if known else "overloaded" if row["overloaded"] else NOTHING)
+        if name == "gil_utilisation" and row["gil"] == GilMode.DISABLED:
+            cells.append(NOTHING)
+        elif isfinite(interval.mean):
+            cells.append(form(interval))
+        else:
+            cells.append("overloaded" if row["overloaded"] else NOTHING)
     return cells
 
 
@@ -112,6 +120,15 @@ def crossing_lines(crossings: Sequence[Crossing]) -> list[str]:
         f"{crossing.below} is better below, {_named(crossing.above, crossing.program)} above"
         for crossing in crossings
     ]
+
+
+def left_out_lines(left_out: Sequence[LeftOut]) -> list[str]:
+    """Return a line per point without an outcome; of many, the first and how many more."""
+    lines = [f"left out {each.point}: {each.reason}" for each in left_out[:MOST_LEFT_OUT]]
+    more = len(left_out) - MOST_LEFT_OUT
+    return (
+        [*lines, f"left out {more:,} more points (--format json lists them)"] if more > 0 else lines
+    )
 
 
 def _named(layout: str, program: tuple[tuple[str, Any], ...]) -> str:

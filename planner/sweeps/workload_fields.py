@@ -119,8 +119,12 @@ def _find(workload: Workload, name: str) -> _Place:
         if found:
             choices = ", ".join(_long(workload, place)[0] for place in found)
             raise InvalidValue("segment", "one of its name", name, f"say which: {choices}")
-    known = ", ".join(place.segment.name or _long(workload, place)[-1] for place in places)
-    raise InvalidValue("segment", "one of the workload", name, f"there are {known}")
+    short = [place.segment.name for place in places]
+    known = [
+        own if own and short.count(own) == 1 else _long(workload, place)[0]
+        for place, own in zip(places, short, strict=True)
+    ]
+    raise InvalidValue("segment", "one of the workload", name, f"there are {', '.join(known)}")
 
 
 def _short(workload: Workload, place: _Place) -> tuple[str, ...]:
