@@ -46,6 +46,15 @@ def verdict(check: Check, build: str, mode: str) -> str:
     return "can run"
 
 
+def unknown_lines(check: Check) -> list[str]:
+    """Return a line for each build and mode of which it is not known whether it can run."""
+    return [
+        f"{build} {mode}: {verdict(check, build, mode)}"
+        for build, mode in check.unknown
+        if (build, mode) not in check.obstacles
+    ]
+
+
 def check_document(check: Check) -> dict[str, Any]:
     """Return a JSON-ready document; ``can_run`` is null where modules are not installed."""
     return {

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import click
 import pytest
 
 from gilplan.calibration.checks.check import (
@@ -14,9 +15,10 @@ from gilplan.calibration.checks.check import (
 )
 from gilplan.calibration.checks.imports import Import, imports_of
 from gilplan.calibration.checks.target import Requirement, read_target
-from gilplan.model.errors import InvalidFile, InvalidValue
+from gilplan.model.errors import InvalidFile, InvalidValue, UnsupportedLayout
 from gilplan.model.layout import GilMode, Layout
 from gilplan.planner.check_report import check_document, check_lines, check_table, verdict
+from gilplan.planner.commands.checks import refusals_of, split_refused
 from gilplan.planner.plans.screening import refusal
 
 
@@ -206,3 +208,38 @@ def test_table_has_a_row_per_module_and_lines_give_the_reasons():
     assert check_table(CHECK).row_count == len({each.module for each in CHECK.findings})
     assert "  numpy refuses: ImportError: no" in check_lines(CHECK)
     assert "  json fine: without _json" in check_lines(CHECK)
+
+
+# What other commands make of it
+
+
+def layouts_of(*texts: str) -> list[Layout]:
+    gils = {"own": GilMode.OWN, "disabled": GilMode.DISABLED}
+    return [
+        Layout(build=build, gil=gils[gil], interpreters=int(count))
+        for build, gil, count in (text.split() for text in texts)
+    ]
+
+
+def test_layouts_that_cannot_run_are_set_apart_with_their_reasons():
+    given = layouts_of("3.13.0 own 2", "3.13.0 own 1", "3.13.5t disabled 1")
+    able, refused = split_refused(given, CHECK.refusals)
+    assert able == [given[1]]
+    assert refused == {
+        "3.13.0:interpreters=2,gil=own": "cannot run: numpy refuses",
+        "3.13.5t:threads=1": "cannot run: old fails",
+    }
+
+
+def test_nothing_left_to_predict_is_refused_with_a_reason():
+    with pytest.raises(UnsupportedLayout, match="cannot run: numpy refuses"):
+        split_refused(layouts_of("3.13.0 own 2"), CHECK.refusals)
+
+
+def test_without_a_target_nothing_is_refused():
+    assert refusals_of(None, (), ["3.13.0"]) == {}
+
+
+def test_interpreters_to_check_with_need_a_target():
+    with pytest.raises(click.UsageError, match="--check TARGET"):
+        refusals_of(None, (Path("python"),), ["3.13.0"])

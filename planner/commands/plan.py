@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from gilplan.planner.commands.checks import check_options, refusals_of
 from gilplan.planner.commands.options import (
     PATH,
     foreign_option,
@@ -43,6 +44,7 @@ from gilplan.planner.commands.options import (
     "--confidence", type=click.FloatRange(0.5, 1, min_open=True, max_open=True), default=0.95,
     show_default=True, help="How sure the simulation must be before it stops.",
 )  # fmt: skip
+@check_options
 @profile_option
 @foreign_option
 @format_option("text", "json")
@@ -59,6 +61,8 @@ def plan(
     intervals: tuple[str, ...],
     what_ifs: tuple[str, ...],
     confidence: float,
+    check_target: str | None,
+    check_interpreters: tuple[Path, ...],
     profile_path: Path | None,
     allow_foreign: bool,
     form: str,
@@ -73,6 +77,7 @@ def plan(
     \b
     gilplan plan web.toml --rate 2000 --slo "p99<50ms" --memory 4GiB --cores-up-to 16
     gilplan plan web.toml --rate 600/s --growth 30% --survive 1 --build 3.13 --build 3.14t
+    gilplan plan web.toml --rate 2000 --check requirements.txt
     gilplan plan web.toml --what-if "released:parse=80%" --what-if "build=3.14t"
 
     Exit status 1: no layout meets the target; the answer is then the nearest miss.
@@ -88,6 +93,14 @@ def plan(
     from gilplan.planner.plans.pool import pool
     from gilplan.planner.progress import progress
 
+    refusals = {}
+    if check_target is not None or check_interpreters:
+        known = usable_profile(profile_path, allow_foreign=allow_foreign)
+        names = [known.runtime(name).build for name in builds] or [
+            runtime.build for runtime in known.runtimes
+        ]
+        refusals = refusals_of(check_target, check_interpreters, names)
+        tell(f"{place} cannot run: {reason}" for place, reason in refusals.items())
     with progress() as report:
         report("reading the workload and the profile", 0.0)
         work, arrivals = read_workload(workload)
@@ -109,6 +122,7 @@ def plan(
                 profile,
                 builds=builds,
                 switch_intervals=given or SWITCH_INTERVALS,
+                refusals=refusals,
                 what_ifs=what_ifs,
                 confidence=confidence,
                 seed=seed,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gilplan.planner.commands.checks import check_options, refusals_of, split_refused
 from gilplan.planner.commands.options import (
     PATH,
     Share,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     "--layout", "layouts", multiple=True, required=True, metavar="BUILD:KEY=VALUE,...",
     help="A layout to predict. May be given again.",
 )  # fmt: skip
+@check_options
 @profile_option
 @foreign_option
 @format_option("text", "json", "csv")
@@ -43,6 +45,8 @@ if TYPE_CHECKING:
 def predict(
     workload: Path,
     layouts: tuple[str, ...],
+    check_target: str | None,
+    check_interpreters: tuple[Path, ...],
     profile_path: Path | None,
     allow_foreign: bool,
     form: str,
@@ -55,12 +59,14 @@ def predict(
 
     A layout names a build ("3.13" is the newest 3.13 with a GIL, "3.13t" the newest
     free-threaded one) and, after a colon, any of: processes, interpreters, threads (each 1
-    unless given), gil (own, shared, disabled), switch_interval, cores.
+    unless given), gil (own, shared, disabled), switch_interval, cores; and of sub-interpreters
+    config (isolated, legacy) and its flags (allow_threads=no), interval_set_in (each, main).
 
     \b
     gilplan predict web.toml --layout "3.13:threads=4"
     gilplan predict web.toml --layout 3.13:threads=4 --format json \\
         --layout "3.13:interpreters=2,threads=2,gil=own,switch_interval=1ms,cores=2"
+    gilplan predict web.toml --check app.py --layout 3.13:interpreters=4 --layout 3.13t:threads=4
     gilplan predict web.toml --layout 3.13:threads=4 --timeline web.json --timeline-time 200ms
     """
     from gilplan.calibration.atomic_file import require_writable
@@ -79,6 +85,11 @@ def predict(
     work, arrivals = read_workload(workload)
     profile = usable_profile(profile_path, allow_foreign=allow_foreign)
     resolved = [option.resolve(profile) for option in options]
+    refusals = refusals_of(check_target, check_interpreters, (layout.build for layout in resolved))
+    resolved, refused = split_refused(resolved, refusals)
+    if form != "json":
+        for text, reason in refused.items():
+            click.echo(f"{text} {reason}", err=form == "csv")
     with progress() as report:
         predictions = predicted(
             work,
@@ -96,7 +107,9 @@ def predict(
     if form == "json":
         from gilplan.planner.exports import prediction_document
 
-        print_json(prediction_document(predictions, scenarios, profile))
+        document = prediction_document(predictions, scenarios, profile)
+        left_out = [{"layout": text, "reason": reason} for text, reason in refused.items()]
+        print_json(document | {"cannot_run": left_out} if check_target else document)
     elif form == "csv":
         from gilplan.planner.exports import prediction_csv
 
