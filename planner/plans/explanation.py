@@ -137,8 +137,8 @@ def _prediction(layout: Layout, target: Target, trials: Trials) -> Prediction:
         trials.profile,
         arrivals=Closed() if peak is None else Open(rate=peak),
         seed=trials.seed,
-        precision=0.02,
-        max_replications=8,
+        precision=0.05,
+        max_replications=4,
     )
     return prediction
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 from gilplan.calibration.profile import Profile, gilplan_version
 from gilplan.model.errors import InvalidValue, UnsupportedLayout
@@ -21,8 +22,6 @@ from gilplan.planner.plans.trials import Trials
 from gilplan.planner.plans.verdict import verdict
 from gilplan.planner.plans.what_if import Change, parse_change
 
-#: How many layouts are simulated at first; more only while none of them meets the target.
-SIMULATED_AT_FIRST = 500
 #: How many runners-up have their rate within the SLOs searched when as much as possible is asked.
 FINALISTS = 4
 #: Layouts that are simulated when the bounds leave none, for the nearest miss.
@@ -168,23 +167,26 @@ class _Search:
     def _smallest(
         self, contenders: Sequence[Contender]
     ) -> tuple[Contender | None, list[Contender]]:
-        """Pilot the layouts from the smallest on until one meets the target."""
+        """Simulate the layouts by number of cores until one meets the target."""
         ordered = sorted(contenders, key=lambda c: (c.size, -c.bound))
-        # Of each number of cores the one with the most to hope for is always looked at.
-        hopes = {c.cores: c for c in sorted(ordered, key=lambda c: c.bound)}
-        first = ordered[:SIMULATED_AT_FIRST]
-        first += [c for c in hopes.values() if c not in first]
-        rest = [c for c in ordered if c not in first]
         simulated: list[Contender] = []
-        while first:
-            self._pilot(first, 0.02, 0.55)
-            simulated += first
-            self.report("deciding which is the smallest", 0.58)
-            choice = smallest(simulated, self.target, self.trials, self.confidence)
+        choice = None
+        for cores, members in groupby(ordered, key=lambda c: c.cores):
+            group = list(members)
+            done = len(simulated) / len(ordered)
+            share = (len(simulated) + len(group)) / len(ordered)
+            self._pilot(group, 0.02 + 0.7 * done, 0.02 + 0.6 * share)
+            simulated += group
+            self.report(f"deciding among the layouts on {cores} cores", 0.02 + 0.7 * share)
+            choice = smallest(group, self.target, self.trials, self.confidence)
             if choice is not None:
-                return choice, simulated
-            first, rest = rest[:SIMULATED_AT_FIRST], rest[SIMULATED_AT_FIRST:]
-        return None, simulated
+                break
+        # Of each larger number of cores the one with the most to hope for, for comparison.
+        seen = {id(each) for each in simulated}
+        larger = [c for c in ordered if id(c) not in seen]
+        hopes = {c.cores: c for c in sorted(larger, key=lambda c: c.bound)}
+        self._pilot(list(hopes.values()), 0.72, 0.75)
+        return choice, [*simulated, *hopes.values()]
 
     def _most_capable(
         self, contenders: Sequence[Contender]
@@ -232,7 +234,9 @@ class _Search:
         return nearest_ones
 
     def _pilot(self, contenders: Sequence[Contender], begin: float, end: float) -> None:
-        total = 2 * max(len(contenders), 1)
+        if not contenders:
+            return
+        total = 2 * len(contenders)
         step = max(len(contenders) // 20, 1)
         text = f"simulated {{}} of {len(contenders)} layouts"
 

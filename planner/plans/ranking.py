@@ -18,18 +18,20 @@ from gilplan.planner.plans.target import Target
 from gilplan.planner.plans.trials import Trial, Trials
 
 PILOT_TASKS = 300
-PILOT_LOADED_TASKS = 600
+PILOT_LOADED_TASKS = 400
 DECIDING_TASKS = 2000
-MOST_REPLICATIONS = 12
+MOST_REPLICATIONS = 8
 #: Layouts whose capacities differ by less are as good as each other.
 INDIFFERENCE = 0.01
+#: Layouts that race each other, the best of the pilots.
+RACERS = 8
 #: Pilots this far below the leader's capacity cannot overtake it.
 WITHIN = 0.85
 #: Switch intervals per thread that a run sees at least, so that turns average out.
-TURNS = 10
+TURNS = 4
 #: A run lasts at least so many times the longest response time that is allowed.
-LIMITS_PER_RUN = 40
-MOST_TASKS = 8000
+LIMITS_PER_RUN = 20
+MOST_TASKS = 4000
 
 Told = Callable[[int], None]
 
@@ -66,8 +68,8 @@ def race(contenders: Sequence[Contender], trials: Trials, confidence: float) -> 
 
     Contenders within `INDIFFERENCE` of the best come by size, smallest first.
     """
-    best = max(c.mean() for c in contenders)
-    alive = [c for c in contenders if c.mean() >= WITHIN * best]
+    promising = sorted(contenders, key=lambda c: -c.mean())[:RACERS]
+    alive = [c for c in promising if c.mean() >= WITHIN * promising[0].mean()]
     for contender in alive:
         contender.saturated.clear()
     count = 0

@@ -1,0 +1,188 @@
+"""Is the plan right? Its recommendation, and the rate that it promises, against real runs.
+
+    .venv/bin/python benchmarks/decisions.py layouts [--programs a,b] [--builds 3.14,3.13t]
+    .venv/bin/python benchmarks/decisions.py rates [--programs a,b] [--time 4]
+
+``layouts`` runs each program for real in every layout that the plan considers, each in turns
+with a single thread of one and the same build, so that layouts and builds can be compared; then
+it asks the plan, which knows only the program's steps in a single thread, and prints what the
+recommended layout loses against the measured best.
+
+``rates`` searches the highest rate at which p99 holds under Poisson arrivals for real, and sets
+the predicted one beside it. The limit is ten times the task's own time.
+
+Needs an idle machine. One program takes about 4 s per layout, and 6 trials of ``--time`` per
+rate. ``--json FILE`` keeps everything.
+"""
+
+import argparse
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gilplan.calibration.builds import Build, find_builds, newest_of_each_series
+from gilplan.calibration.openloop import highest_rate
+from gilplan.calibration.pairing import Turns, measure_paired
+from gilplan.calibration.profile import Profile, default_path, load
+from gilplan.calibration.realrun import measure_steps, shipped_programs
+from gilplan.calibration.steps import StepSamples, workload_from_steps
+from gilplan.calibration.study import natural_gil
+from gilplan.model.errors import MeasurementFailed
+from gilplan.model.layout import GilMode, Layout
+from gilplan.planner.plans.plan import plan
+from gilplan.planner.plans.pool import pool
+from gilplan.planner.plans.sustained import capacity_runs, sustainable_rate
+from gilplan.planner.plans.target import Slo, Target
+from gilplan.planner.plans.trials import Trials
+
+PROGRAMS = (
+    "image_filter", "json_transform", "log_regex", "nbody", "password_check", "sha256_ledger",
+    "sqlite_report", "zlib_archive", "paced_parser", "edit_distance",
+)  # fmt: skip
+TURNS = Turns(count=24, window=0.1, reference_window=0.04, warmup=0.15)
+LIMIT = 10.0
+
+
+def feasible(build: Build, cores: int) -> list[Layout]:
+    """Return the layouts of a build that are worth running on so many cores."""
+    gil = natural_gil(build)
+    shapes = [(1, 1, 1), (1, 1, 2), (1, 1, 4), (cores, 1, 1), (cores, 1, 2)]
+    if gil is GilMode.OWN:
+        shapes += [(1, cores, 1), (1, cores, 2)]
+    return [
+        Layout(build=build.name, processes=p, interpreters=i, threads=t, gil=gil, cores=cores)
+        for p, i, t in shapes
+    ]
+
+
+def choose_layouts(
+    program: str, path: Path, builds: list[Build], profile: Profile, seed: int
+) -> dict[str, Any]:
+    """Measure every layout, ask the plan, and return both."""
+    cores = profile.machine.cores
+    reference = max(builds, key=lambda build: (not build.free_threaded, build.version))
+    # Time off the cores first, as a validation has it.
+    steps = measure_steps(reference, path, time=0.05, cold_time=1.0)
+    measured: dict[Layout, tuple[float, float]] = {}
+    skipped: dict[str, str] = {}
+    order = [(build, layout) for build in builds for layout in feasible(build, cores)]
+    np.random.default_rng(seed).shuffle(order)  # type: ignore[arg-type]
+    for build, layout in order:
+        try:
+            run = measure_paired(build, path, layout, TURNS, reference=reference)
+        except MeasurementFailed as failure:
+            skipped[str(layout)] = str(failure)
+            continue
+        measured[layout] = (run.relative_throughput, run.standard_error)
+        steps = steps.joined(run.reference)
+    with pool(cores) as executor:
+        answer = plan(
+            workload_from_steps(program, steps, reference.name),
+            Target(cores_up_to=cores),
+            profile,
+            layouts=sorted(measured, key=str),
+            explain=False,
+            seed=seed,
+            executor=executor,
+        )
+    assert answer.choice is not None
+    best = max(measured, key=lambda layout: measured[layout][0])
+    mine = measured[answer.choice.layout]
+    return {
+        "program": program,
+        "recommended": str(answer.choice.layout),
+        "best": str(best),
+        "loss": 1 - mine[0] / measured[best][0],
+        "noise": 1.645 * float(np.hypot(mine[1] / mine[0], measured[best][1] / measured[best][0])),
+        "measured": {str(layout): value for layout, value in measured.items()},
+        "predicted": {
+            str(each.layout): each.capacity.mean / steps.rate for each in answer.evaluations
+        },
+        "skipped": skipped,
+    }
+
+
+def compare_rate(
+    program: str, path: Path, build: Build, profile: Profile, *, time: float, seed: int
+) -> dict[str, Any]:
+    """Search the highest rate for real, predict it, and return both."""
+    cores = profile.machine.cores
+    gil = natural_gil(build)
+    many = cores if gil is GilMode.OWN else 1
+    layout = Layout(build=build.name, interpreters=many, threads=4 // many, gil=gil, cores=cores)
+    cold = measure_steps(build, path, time=0.3, cold_time=1.0)
+    limit = LIMIT / cold.rate
+    rng = np.random.default_rng(np.random.SeedSequence(seed))
+    found = highest_rate(
+        build, path, layout, limit=limit, at_most=1.3 * layout.workers, time=time, rng=rng
+    )
+    steps: StepSamples = cold.joined(found.steps)
+    trials = Trials(
+        workload=workload_from_steps(program, steps, build.name), profile=profile, seed=seed
+    )
+    target = Target(rate=1.0, slos=(Slo(measure="p99", limit=limit),), cores_up_to=cores)
+    capacities = [run["throughput"] for run in capacity_runs(layout, trials)]
+    predicted = sustainable_rate(layout, target, trials, capacities, 0.9)
+    measured = found.relative_rate * steps.rate
+    return {
+        "program": program,
+        "layout": str(layout),
+        "limit": limit,
+        "predicted": asdict(predicted),
+        "measured": measured,
+        "error": predicted.mean / measured - 1 if measured else None,
+        "trials": found.trials,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Set plans beside real runs.")
+    parser.add_argument("question", choices=["layouts", "rates"])
+    parser.add_argument("--programs", default=",".join(PROGRAMS))
+    parser.add_argument("--builds", default="", help="such as 3.13,3.13t; default: all known")
+    parser.add_argument("--time", type=float, default=4.0, help="seconds of each open-loop trial")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    profile = load(default_path())
+    known = {runtime.build for runtime in profile.runtimes}
+    builds = [b for b in newest_of_each_series(find_builds()[0]) if b.name in known]
+    if options.builds:
+        names = {profile.runtime(name).build for name in options.builds.split(",")}
+        builds = [build for build in builds if build.name in names]
+    paths = shipped_programs()
+    rows = []
+    for program in options.programs.split(","):
+        if options.question == "layouts":
+            row = choose_layouts(program, paths[program], builds, profile, options.seed)
+            print(
+                f"{program}: recommended {row['recommended']}, measured best {row['best']}: "
+                f"{row['loss']:.1%} lost (±{row['noise']:.1%} noise)",
+                flush=True,
+            )
+            rows.append(row)
+            continue
+        for build in builds:
+            try:
+                row = compare_rate(
+                    program, paths[program], build, profile, time=options.time, seed=options.seed
+                )
+            except MeasurementFailed as failure:
+                print(f"{program}: skipped: {failure}", flush=True)
+                continue
+            print(
+                f"{program} {row['layout']}: predicted {row['predicted']['mean']:.4g}/s, "
+                f"measured {row['measured']:.4g}/s, error "
+                f"{'-' if row['error'] is None else format(row['error'], '+.1%')}",
+                flush=True,
+            )
+            rows.append(row)
+    if options.json is not None:
+        options.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
