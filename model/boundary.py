@@ -21,6 +21,7 @@ Bytes of the payload count on the way in (submit, forward, receive) and out (the
 """
 
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 
@@ -77,7 +78,8 @@ class Boundary:
 
     def redrawn(self, rng: np.random.Generator) -> "Boundary":
         """Return the boundary with each toll redrawn from its estimates."""
-        return replace(self, **{name: toll.redrawn(rng) for name, toll in self.tolls.items()})
+        tolls: dict[str, Any] = {name: toll.redrawn(rng) for name, toll in self.tolls.items()}
+        return replace(self, **tolls)
 
 
 PLACES = ("submit", "forward", "receive", "reply", "back", "collect")

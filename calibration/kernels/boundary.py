@@ -82,15 +82,16 @@ class Executor:
 
     def clocks(self) -> dict[str, int]:
         """Return the processor clocks of those who take part, by place."""
-        if isinstance(self.pool, concurrent.futures.ProcessPoolExecutor):
-            (worker,) = self.pool._processes
+        pool = self.pool
+        if hasattr(pool, "_processes"):
+            (worker,) = pool._processes
             return {
                 # The clock of a whole process, as clock_getcpuclockid(3) makes it on Linux.
                 "worker": (~worker << 3) | 2,
-                "forward": time.pthread_getcpuclockid(self.pool._call_queue._thread.ident),
-                "back": time.pthread_getcpuclockid(self.pool._executor_manager_thread.ident),
+                "forward": time.pthread_getcpuclockid(pool._call_queue._thread.ident),
+                "back": time.pthread_getcpuclockid(pool._executor_manager_thread.ident),
             }
-        (worker,) = self.pool._threads
+        (worker,) = pool._threads
         return {"worker": time.pthread_getcpuclockid(worker.ident)}
 
 
