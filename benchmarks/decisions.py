@@ -9,7 +9,8 @@ it asks the plan, which knows only the program's steps in a single thread, and p
 recommended layout loses against the measured best.
 
 ``rates`` searches the highest rate at which p99 holds under Poisson arrivals for real, and sets
-the predicted one beside it. The limit is ten times the task's own time.
+the predicted one beside it. The limit is ten times the task's own time, 50 ms
+at least.
 
 Needs an idle machine. One program takes about 4 s per layout, and 6 trials of ``--time`` per
 rate. ``--json FILE`` keeps everything.
@@ -44,6 +45,8 @@ PROGRAMS = (
 )  # fmt: skip
 TURNS = Turns(count=24, window=0.1, reference_window=0.04, warmup=0.15)
 LIMIT = 10.0
+#: Below this a host that stops a virtual core for a moment decides, not the program.
+LEAST_LIMIT = 0.05
 
 
 def feasible(build: Build, cores: int) -> list[Layout]:
@@ -64,8 +67,7 @@ def choose_layouts(
     """Measure every layout, ask the plan, and return both."""
     cores = profile.machine.cores
     reference = max(builds, key=lambda build: (not build.free_threaded, build.version))
-    # Time off the cores first, as a validation has it.
-    steps = measure_steps(reference, path, time=0.05, cold_time=1.0)
+    steps = measure_steps(reference, path, time=0.3)
     measured: dict[Layout, tuple[float, float]] = {}
     skipped: dict[str, str] = {}
     order = [(build, layout) for build in builds for layout in feasible(build, cores)]
@@ -113,8 +115,8 @@ def compare_rate(
     gil = natural_gil(build)
     many = cores if gil is GilMode.OWN else 1
     layout = Layout(build=build.name, interpreters=many, threads=4 // many, gil=gil, cores=cores)
-    cold = measure_steps(build, path, time=0.3, cold_time=1.0)
-    limit = LIMIT / cold.rate
+    cold = measure_steps(build, path, time=0.3)
+    limit = max(LIMIT / cold.rate, LEAST_LIMIT)
     rng = np.random.default_rng(np.random.SeedSequence(seed))
     found = highest_rate(
         build, path, layout, limit=limit, at_most=1.3 * layout.workers, time=time, rng=rng
