@@ -23,13 +23,13 @@ def workload() -> Workload:
 
 @pytest.fixture(scope="session")
 def run(workload: Workload, profile: Profile) -> Callable[..., Sweep]:
-    """Sweep 16 points of four replications each, as told by further arguments."""
+    """Sweep 12 points of four replications each, as told by further arguments."""
     return partial(
         sweep,
         workload,
         ["3.13:threads=2", "3.13:interpreters=2"],
         profile,
-        grid={"population": "2,4", "switch_interval": "1ms:5ms:log:4"},
+        grid={"population": "2,4", "switch_interval": "1ms:5ms:log:3"},
         precision=0.99,
         max_replications=4,
     )

@@ -56,7 +56,7 @@ def test_a_killed_local_worker_costs_only_time(run: Run, serial: Sweep, tmp_path
         on_progress=partial(kill_a_worker_once, after=5, killed=killed),
     )
     assert len(killed) == 1
-    assert (swept.ran, swept.found) == (16, 0)
+    assert (swept.ran, swept.found) == (12, 0)
     assert_frame_equal(swept.frame, serial.frame)
 
 
@@ -106,7 +106,7 @@ def test_a_cluster_with_a_worker_killed_gives_the_serial_frame(
         swept = run(executor=address, store=tmp_path / "s.sqlite", on_progress=kill)
         assert killed
         assert killed[0] not in local.scheduler.workers
-    assert (swept.ran, swept.found, swept.left_out) == (16, 0, ())
+    assert (swept.ran, swept.found, swept.left_out) == (12, 0, ())
     assert_frame_equal(swept.frame, serial.frame)
 
 

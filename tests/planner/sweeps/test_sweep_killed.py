@@ -35,7 +35,7 @@ def test_a_sweep_that_is_killed_again_and_again_loses_nothing(
             assert child.stdout is not None
             found = int(child.stdout.readline())
             assert found >= counted
-            for _ in range(rng.randint(1, 3)):
+            for _ in range(rng.randint(1, 2)):
                 counted = int(child.stdout.readline())
             workers = psutil.Process(child.pid).children(recursive=True)
             child.kill()

@@ -68,7 +68,7 @@ def test_a_knee_tells_the_slopes_on_either_side() -> None:
     assert throughput.above == pytest.approx(2**-0.5 - 1, abs=0.03)
     assert p99.above == pytest.approx(2**0.5 - 1, abs=0.06)
     (line, _) = knee_lines([throughput, p99])
-    assert line.startswith("knee of throughput at switch_interval 2.")
+    assert line.startswith("knee of throughput at switch_interval 3.07 ms [")
     assert line.endswith("% above: layout 0")
 
 
