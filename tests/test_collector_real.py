@@ -93,7 +93,7 @@ def test_pauses_of_a_large_heap_take_what_is_predicted(build: Build, live: int):
     """Hard case: 3.13.5t beside 300,000 live objects collected for 2.9 s, predicted 0.6 s.
 
     It counts allocations and deallocations otherwise than the model (gh-142048) and collects a
-    third as often, each at a higher price. The GIL builds were within 0.53 to 1.63 of the median.
+    third as often, each at a higher price. The GIL builds took 0.44 to 1.63 of the predicted value.
     """
     kernel = run_kernel(build.path, KERNELS / "collect.py", ("--samples", "3"), timeout=60)
     samples = Samples()
