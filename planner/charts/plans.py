@@ -1,5 +1,7 @@
 """Charts of a plan: rate against latency, candidates against the target, gains, sensitivities."""
 
+from typing import Any
+
 import altair as alt
 
 from gilplan.model.statistics import Interval
@@ -23,6 +25,8 @@ from gilplan.planner.plans.findings import Evaluation, Gain, Plan
 
 MEASURES = ("p50", "p95", "p99")
 MEBIBYTE = 2.0**20
+#: The inputs that matter most; what is below hardly moves anything.
+MOST_INPUTS = 10
 
 
 def plot_rate_latency(plan: Plan) -> Chart:
@@ -65,7 +69,7 @@ def plot_rate_latency(plan: Plan) -> Chart:
     return shown
 
 
-def _target_rules(plan: Plan, scale: float, unit: str) -> alt.LayerChart:
+def _target_rules(plan: Plan, scale: float, unit: str) -> Any:
     limits = frame_of(
         {
             "limit": slo.limit / scale,
@@ -200,7 +204,7 @@ def plot_gains(gains: tuple[Gain, ...]) -> Chart:
 
 def plot_sensitivity(plan: Plan) -> Chart:
     """Draw how far each measured input moves the capacity within its own interval (a tornado)."""
-    ordered = sorted(plan.sensitivities, key=lambda each: -each.effect)
+    ordered = sorted(plan.sensitivities, key=lambda each: -each.effect)[:MOST_INPUTS]
     rows = frame_of(
         {
             "quantity": each.name,
@@ -232,6 +236,6 @@ def _kind(plan: Plan, evaluation: Evaluation) -> str:
     return "meets the target" if evaluation.meets else "misses it"
 
 
-def _rows_of(chart: alt.LayerChart, title: str, subtitle: str) -> Chart:
+def _rows_of(chart: Any, title: str, subtitle: str) -> Chart:
     shown: Chart = themed(chart.properties(width=WIDTH, height=alt.Step(BAR_STEP)), title, subtitle)
     return shown

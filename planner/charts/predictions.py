@@ -114,17 +114,17 @@ def plot_breakdown(predictions: Sequence[Prediction]) -> Chart:
     unit, scale = time_unit(
         sum(interval.mean for interval in p.breakdown.values()) for p in predictions
     )
-    states = [PARTS.get(part, part) for p in predictions for part in p.breakdown]
-    shown = [state for state in STATES if state in states]
+    parts = shown_parts(predictions)
+    shown = [PARTS[part] for part in parts]
     rows = frame_of(
         {
             "layout": str(p.layout),
-            "state": PARTS.get(part, part),
-            "order": list(PARTS).index(part) if part in PARTS else len(PARTS),
-            **columns(interval, scale),
+            "state": PARTS[part],
+            "order": parts.index(part),
+            **columns(p.breakdown.get(part), scale),
         }
         for p in predictions
-        for part, interval in p.breakdown.items()
+        for part in parts
     )
     bars = (
         alt.Chart(rows)
@@ -145,6 +145,15 @@ def plot_breakdown(predictions: Sequence[Prediction]) -> Chart:
         )
     )
     return _sized(bars, "Where the time of a task goes", "means; intervals on hover")
+
+
+def shown_parts(predictions: Sequence[Prediction]) -> list[str]:
+    """Return the parts of a task's time that any of the layouts has, in the order of `PARTS`."""
+    return [
+        part
+        for part in PARTS
+        if any(p.breakdown[part].upper > 0 for p in predictions if part in p.breakdown)
+    ]
 
 
 def _names(predictions: Sequence[Prediction]) -> list[str]:

@@ -69,7 +69,7 @@ def plot_schedule(schedules: Schedule | Sequence[Schedule]) -> Chart:
     )
     chart = (held + lived.add_params(zoom)).resolve_scale(color="independent")
     title = f"Schedule of {names[0]}" if len(names) == 1 else "Schedules"
-    subtitle = "one simulated run; drag to move, Ctrl and wheel to zoom"
+    subtitle = "one run; drag to move, Ctrl + wheel to zoom"
     result: Chart = themed(
         chart.properties(width=WIDTH, height=alt.Step(TRACK_STEP)), title, subtitle
     )
@@ -78,7 +78,9 @@ def plot_schedule(schedules: Schedule | Sequence[Schedule]) -> Chart:
 
 def drawable(schedule: Schedule, most: int = MOST_SPANS) -> Schedule:
     """Return the first part of the schedule that has at most ``most`` spans."""
-    starts = sorted(span.start_at for span in (*schedule.states, *schedule.holds))
+    starts = sorted(
+        [span.start_at for span in schedule.states] + [span.start_at for span in schedule.holds]
+    )
     # A running span is drawn twice: on the thread's track and on the core's.
     drawn = len(starts) + sum(span.state is State.RUNNING for span in schedule.states)
     if drawn <= most:
@@ -123,5 +125,5 @@ def _colour(names: list[str], colours: list[str], title: str) -> alt.Color:
         "who:N",
         title=title,
         scale=alt.Scale(domain=names, range=colours),
-        legend=alt.Legend(orient="bottom", columns=4, symbolType="square"),
+        legend=alt.Legend(orient="bottom", columns=2, symbolType="square"),
     )

@@ -59,7 +59,7 @@ def plot_sweep(sweep: Any, x: str, y: str = "throughput", *, series: str = "seri
         y="value:Q", shape=series_shape("series", names, "layout")
     )
     sized = (bands + lines + points).properties(width=WIDTH, height=HEIGHT)
-    result: Chart = themed(sized, y_title.split(" (")[0].capitalize(), "bands: 90 % intervals")
+    result: Chart = themed(sized, _sentence(y_title), "bands: 90 % intervals")
     return result
 
 
@@ -111,8 +111,8 @@ def plot_switch_interval(sweep: Any, y: str = "throughput") -> Chart:
     chart = (bands + lines + rule + interval + points + labels).add_params(slider)
     result: Chart = themed(
         chart.properties(width=WIDTH, height=HEIGHT),
-        f"{y_title.split(' (')[0].capitalize()} against the switch interval",
-        "bands: 90 % intervals; CPython's own interval is 5 ms",
+        f"{_sentence(y_title)} by switch interval",
+        "bands: 90 % intervals; CPython's own is 5 ms",
     )
     return result
 
@@ -149,8 +149,8 @@ def plot_at_interval(sweep: Any) -> Chart:
 
 def frame_of_sweep(sweep: Any) -> pd.DataFrame:
     """Return the frame of a sweep, given the sweep or the frame."""
-    frame = getattr(sweep, "frame", sweep)
-    return frame() if callable(frame) else frame
+    frame: pd.DataFrame = getattr(sweep, "frame", sweep)
+    return frame
 
 
 def _names(frame: pd.DataFrame, series: str) -> list[str]:
@@ -198,6 +198,12 @@ def _title(column: str, unit: str) -> str:
         named = f"{last} " if last.startswith("p") and last[1:].isdigit() else ""
         name = named + " ".join(parts[:-1] if named else parts)
     return f"{name} ({unit})" if unit else name
+
+
+def _sentence(title: str) -> str:
+    """Return an axis title as a chart's: without the unit, p99 as it is."""
+    name = title.split(" (")[0]
+    return name if name.startswith("p") and name[1:3].isdigit() else name.capitalize()
 
 
 def _x_scale(values: pd.Series, column: str) -> alt.Scale:

@@ -123,13 +123,13 @@ def themed(chart: Any, title: str = "", subtitle: str | Sequence[str] = "") -> A
             text=title,
             subtitle=[line for line in lines if line] or alt.Undefined,
             anchor="start",
-            frame="group",
+            frame="bounds",
             subtitleColor="#555",
         )
         chart = chart.properties(title=text)
     return (
         chart.configure_view(stroke=None)
         .configure_axis(gridColor="#E6E6E6", domainColor="#888", tickColor="#888", labelFontSize=12)
-        .configure_title(fontSize=15, subtitleFontSize=12)
+        .configure_title(fontSize=14, subtitleFontSize=12, offset=8)
         .configure_legend(labelFontSize=12)
     )

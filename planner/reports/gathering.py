@@ -18,7 +18,8 @@ from gilplan.planner.sweeps.sweep import Sweep, sweep
 from gilplan.planner.timelines.schedule import Schedule, simulate_schedule
 
 MOST_LAYOUTS = 4
-SWITCH_INTERVALS = "0.1ms:50ms:log:9"
+MOST_SWEPT = 3
+SWITCH_INTERVALS = "0.1ms:20ms:log:8"
 #: Half-width of the throughput: what an eye can tell apart on a chart.
 PRECISION = 0.02
 MOST_REPLICATIONS = 8
@@ -105,7 +106,9 @@ def _sweep(
 ) -> Sweep | None:
     """Sweep the interval of the layouts in which threads share a GIL; None where none does."""
     shared = [layout for layout in layouts if shares_a_gil(layout)]
-    texts = list(dict.fromkeys(str(replace(layout, switch_interval=None)) for layout in shared))
+    texts = list(dict.fromkeys(str(replace(layout, switch_interval=None)) for layout in shared))[
+        :MOST_SWEPT
+    ]
     if not texts:
         return None
     return sweep(

@@ -2,10 +2,9 @@
 
 from itertools import pairwise
 
-from gilplan.model.layout import GilMode
 from gilplan.model.recorder import State
 from gilplan.planner import charts
-from gilplan.planner.charts.predictions import PARTS
+from gilplan.planner.charts.predictions import PARTS, shown_parts
 from gilplan.planner.formatting import format_share_interval, format_time
 from gilplan.planner.reports.material import Material
 from gilplan.planner.reports.section import (
@@ -18,8 +17,9 @@ from gilplan.planner.reports.section import (
     table,
     time,
 )
-from gilplan.planner.reports.target_sections import arrivals_text
+from gilplan.planner.reports.target_sections import arrivals_text, gil_share
 from gilplan.planner.reports.text import knee_text, sweep_table
+from gilplan.planner.tables import notes_on
 from gilplan.planner.timelines.schedule import Schedule
 from gilplan.planner.timelines.trace_events import state_name
 
@@ -131,7 +131,7 @@ def time_section(material: Material) -> Section:
     title = "Utilisation and where the time goes"
     if not predictions:
         return Section(name="time", title=title, paragraphs=("No layout was simulated.",))
-    parts = [part for part in PARTS if any(part in p.breakdown for p in predictions)]
+    parts = shown_parts(predictions)
     head = ("layout", "tasks/s", "p50", "p99", "GILs", "cores", *(PARTS[part] for part in parts))
     rows = [
         (
@@ -139,9 +139,7 @@ def time_section(material: Material) -> Section:
             number(p.throughput),
             time(p.response_time.get("p50")),
             time(p.response_time.get("p99")),
-            NOTHING
-            if p.layout.gil is GilMode.DISABLED
-            else format_share_interval(p.gil_utilisation),
+            gil_share(p.layout, p.gil_utilisation),
             format_share_interval(p.core_utilisation),
             *(time(p.breakdown.get(part)) for part in parts),
         )
@@ -173,7 +171,7 @@ def time_section(material: Material) -> Section:
         paragraphs=(f"Under {arrivals_text(material.arrivals)}.",),
         figures=tuple(figures),
         tables=(table(head, rows),),
-        items=tuple(f"{p.layout}: {warning}" for p in predictions for warning in p.warnings),
+        items=tuple(notes_on(predictions)),
     )
 
 

@@ -1,13 +1,17 @@
 """What a report is made of, whichever file it becomes: sections of text, tables and figures."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 from gilplan.model.statistics import Interval
 from gilplan.planner.formatting import (
     format_interval,
+    format_number,
+    format_size,
     format_size_interval,
+    format_time,
     format_time_interval,
 )
 
@@ -51,17 +55,30 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], caption: str = "")
 
 def number(interval: Interval | None) -> str:
     """Return a number with its interval, or that there is none."""
-    return NOTHING if interval is None else format_interval(interval)
+    return _known(interval, format_interval, format_number)
 
 
 def time(interval: Interval | None) -> str:
     """Return a time with its interval, or that there is none."""
-    return NOTHING if interval is None or interval.upper <= 0 else format_time_interval(interval)
+    return _known(interval, format_time_interval, format_time)
 
 
 def size(interval: Interval | None) -> str:
     """Return bytes with their interval, or that there are none."""
-    return NOTHING if interval is None else format_size_interval(interval)
+    return _known(interval, format_size_interval, format_size)
+
+
+def _known(
+    interval: Interval | None,
+    whole: Callable[[Interval], str],
+    alone: Callable[[float], str],
+) -> str:
+    """Return an interval in words; after a single run nothing is known of its width."""
+    if interval is None or interval.upper <= 0:
+        return NOTHING
+    if not (isfinite(interval.lower) and isfinite(interval.upper)):
+        return f"about {alone(interval.mean)} (one run)"
+    return whole(interval)
 
 
 def share(value: float, digits: int = 0) -> str:

@@ -2,6 +2,8 @@
 
 from gilplan.model.arrivals import Arrivals, Batch, Closed, Open
 from gilplan.model.durations import Duration
+from gilplan.model.layout import GilMode, Layout
+from gilplan.model.statistics import Interval
 from gilplan.model.workload import Segment, SegmentKind, Task, flatten
 from gilplan.planner import charts
 from gilplan.planner.formatting import (
@@ -126,7 +128,7 @@ def layout_section(material: Material) -> Section:
         *((f"{name} at the peak rate", time(each)) for name, each in subject.response_time.items()),
         ("cores", str(subject.cores)),
         ("memory", size(subject.memory)),
-        ("GILs busy at capacity", format_share_interval(subject.gil_utilisation)),
+        ("GILs busy at capacity", gil_share(subject.layout, subject.gil_utilisation)),
         ("cores busy at capacity", format_share_interval(subject.core_utilisation)),
     ]
     if plan.cost is not None:
@@ -147,6 +149,11 @@ def layout_section(material: Material) -> Section:
     return Section(
         name="layout", title=title, tables=(table(("what", "value"), rows),), items=tuple(items)
     )
+
+
+def gil_share(layout: Layout, utilisation: Interval) -> str:
+    """Return how busy the GILs are, or that there is none."""
+    return NOTHING if layout.gil is GilMode.DISABLED else format_share_interval(utilisation)
 
 
 def _headroom(plan: Plan) -> str:
