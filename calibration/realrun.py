@@ -1,9 +1,10 @@
 """Real runs of a program under one CPython build: its steps one by one, or a whole layout."""
 
+import json
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from gilplan.calibration.builds import Build
 from gilplan.calibration.child import Child
 from gilplan.calibration.cpu_quota import joining, limited_group
 from gilplan.calibration.steps import StepSamples, StepTimes, cold_start_from
-from gilplan.model.layout import Layout
+from gilplan.model.layout import GilMode, Layout
 from gilplan.model.quota import DEFAULT_PERIOD, Quota
 from gilplan.model.workload import SegmentKind, Work
 
@@ -99,8 +100,10 @@ def layout_child(build: Build, program: Path, layout: Layout, *, time: float) ->
         "--interpreters": layout.interpreters,
         "--threads": layout.threads,
         "--gil": layout.gil.value,
-        "--switch-interval": layout.effective_switch_interval,
+        # The build cuts off parts of a microsecond, which this float may fall short of.
+        "--switch-interval": layout.effective_switch_interval + 0.5e-6,
         "--cores": layout.cores,
+        "--config": None if layout.config is None else json.dumps(asdict(layout.config)),
         "--time": time,
     }
     given = [text for key, value in options.items() if value is not None for text in (key, value)]
@@ -108,6 +111,8 @@ def layout_child(build: Build, program: Path, layout: Layout, *, time: float) ->
         scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="gilplan-"))
         arguments = [str(program), *map(str, given), "--scratch", scratch]
         command = _command(build, "run_layout.py", arguments)
+        if build.free_threaded and layout.gil is GilMode.SHARED:
+            command[1:1] = ["-X", "gil=1"]
         if layout.quota is not None:
             period = layout.quota_period or DEFAULT_PERIOD
             group = stack.enter_context(limited_group(Quota(cores=layout.quota, period=period)))

@@ -42,13 +42,16 @@ class WorkerKind(StrEnum):
 class Layout:
     """``processes`` x ``interpreters`` x ``threads`` workers of one CPython build.
 
-    With one interpreter it is the main one. With more, each is a sub-interpreter and the main
-    interpreter waits for them. ``switch_interval`` None means what a new GIL starts with (5 ms);
-    ``interval_set_in`` says where the program sets it, which decides whose GIL has it;
-    ``cores`` None means all of the machine's. ``config`` is how each sub-interpreter is made;
-    None means ``isolated`` where the GIL is its own, ``legacy`` where it is shared. ``quota`` is
-    a container's CPU limit in cores, which it may use up in each ``quota_period`` (100 ms when
-    None); None means the machine's own limit, if it has one.
+    A free-threaded build with a ``shared`` GIL is one whose GIL an extension module switched back
+    on (or ``-X gil=1``). With one interpreter it is the main one. With more, each is a
+    sub-interpreter and the main interpreter waits for them. ``switch_interval`` None means what a
+    new GIL starts with (5 ms); ``interval_set_in`` says where the program sets it, which decides
+    whose GIL has it; ``cores`` None means all of the machine's.
+
+    ``config`` is how each sub-interpreter is made; None means ``isolated`` where the GIL is its
+    own, ``legacy`` where it is shared. ``quota`` is a container's CPU limit in cores, which it may
+    use up in each ``quota_period`` (100 ms when None); None means the machine's own limit, if it
+    has one.
 
     With ``worker`` pool the workers belong to an executor that the main thread of the main
     interpreter submits to; they are of one kind: threads of the main interpreter, interpreters
@@ -135,7 +138,8 @@ class Layout:
             for name in ("processes", "interpreters", "threads")
             if (value := getattr(self, name)) > 1
         ]
-        if self.interpreters > 1:
+        gil_is_back = self.gil is GilMode.SHARED and self.build.endswith("t")
+        if self.interpreters > 1 or gil_is_back:
             parts.append(f"gil={self.gil}")
         if self.switch_interval is not None:
             parts.append(f"switch_interval={self.switch_interval * 1e3:g}ms")
@@ -185,10 +189,10 @@ def check_supported(layout: Layout, runtime: Runtime) -> None:
             f"{name}: gil must be 'own' or 'shared' on {runtime.build}, got 'disabled'; "
             "only a free-threaded build (3.13t or later) runs without a GIL"
         )
-    if layout.gil is not GilMode.DISABLED and runtime.free_threaded:
+    if layout.gil is GilMode.OWN and runtime.free_threaded:
         raise UnsupportedLayout(
-            f"{name}: gil must be 'disabled' on the free-threaded {runtime.build}, "
-            f"got '{layout.gil}'; name a build with a GIL"
+            f"{name}: gil must be 'disabled' on the free-threaded {runtime.build}, got 'own'; "
+            "'shared' is what it has when an extension module switches the GIL back on"
         )
     if layout.gil is GilMode.OWN and layout.interpreters > 1 and not runtime.gil_per_interpreter:
         raise UnsupportedLayout(

@@ -177,3 +177,11 @@ def test_document_of_a_layout_names_its_settings_as_text():
 
 def test_flags_are_all_fields_but_the_gil():
     assert [*FLAGS, "gil"] == list(asdict(ISOLATED))
+
+
+def test_free_threaded_build_may_have_its_gil_back_but_none_per_interpreter():
+    layout = resolved("3.13t:threads=2,gil=shared")
+    assert str(layout) == "3.13t:threads=2,gil=shared"
+    assert layout.mode == "threads"
+    with pytest.raises(UnsupportedLayout, match="gil must be 'disabled' on the free-threaded"):
+        resolved("3.13t:threads=2,gil=own")

@@ -170,6 +170,15 @@ def test_threads_of_one_interpreter_take_turns_in_every_version():
         assert simulated(version, layout).switches > 150
 
 
+def test_free_threaded_build_whose_gil_is_back_runs_one_thread_at_a_time():
+    without, back = (
+        simulated("3.13.5t", Layout(build="3.13.5t", threads=2, gil=gil))
+        for gil in (GilMode.DISABLED, GilMode.SHARED)
+    )
+    assert without.completions == pytest.approx(2 * back.completions, abs=2)
+    assert back.switches > 150
+
+
 def test_interval_set_in_main_does_not_reach_interpreters_with_their_own_gil():
     fields = {"threads": 2, "switch_interval": 0.001}
     each = hand_overs("3.13.0", GilMode.OWN, **fields)

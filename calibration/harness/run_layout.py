@@ -22,6 +22,7 @@ import sys
 import tempfile
 import threading
 import time
+import types
 from array import array
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -33,6 +34,21 @@ LEAD_NS = 10_000_000
 #: Interpreters live until the process ends: before 3.13 the last reference to one's id ends it,
 #: and in 3.12.1 that never returns.
 KEPT: list[Any] = []
+
+
+#: The settings that interpreters have by default, by their GIL: ``isolated`` and ``legacy``.
+STANDARD = {
+    gil: {
+        "use_main_obmalloc": gil == "shared",
+        "allow_fork": gil == "shared",
+        "allow_exec": gil == "shared",
+        "allow_threads": True,
+        "allow_daemon_threads": gil == "shared",
+        "check_multi_interp_extensions": gil == "own",
+        "gil": gil,
+    }
+    for gil in ("own", "shared")
+}
 
 
 class Refused(Exception):
@@ -55,6 +71,7 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--interpreters", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--gil", choices=["own", "shared", "disabled"], default="shared")
+    parser.add_argument("--config", type=json.loads, help="settings of the interpreters, JSON")
     parser.add_argument("--switch-interval", type=float)
     parser.add_argument("--cores", type=int)
     parser.add_argument("--time", type=float, default=0.5, help="seconds from the start")
@@ -70,13 +87,19 @@ def interpreter_module() -> tuple[Any, bool]:
         return importlib.import_module("_xxsubinterpreters"), False
 
 
-def new_interpreter(gil: str) -> Callable[[str], None]:
-    """Create a sub-interpreter whose GIL is ``own`` or ``shared``; return how to run text in it."""
+def new_interpreter(gil: str, config: dict[str, Any] | None) -> Callable[[str], None]:
+    """Create a sub-interpreter whose GIL is ``own`` or ``shared``; return how to run text in it.
+
+    ``config`` has the fields of its PyInterpreterConfig; None leaves them to the GIL.
+    """
     module, modern = interpreter_module()
     if gil == "own" and sys.version_info < (3, 12):
         raise Refused("gil must be 'shared' before CPython 3.12, got 'own'")
     if modern:
-        number = module.create("isolated" if gil == "own" else "legacy")
+        preset = "isolated" if gil == "own" else "legacy"
+        number = module.create(types.SimpleNamespace(**config) if config else preset)
+    elif config not in (None, STANDARD.get(gil)):
+        raise Refused("config cannot be chosen from Python before CPython 3.13")
     else:
         # Before 3.12 "isolated" meant only: no threads and no subprocesses.
         number = module.create(isolated=gil == "own")
@@ -100,7 +123,7 @@ def run_process(settings: dict[str, Any], interpreters: int, gil: str, first_wor
         worker["Crew"](settings, first_worker).run()
         return
     failures = worker["Crew"](settings, first_worker)
-    runs = [new_interpreter(gil) for _ in range(interpreters)]
+    runs = [new_interpreter(gil, settings["config"]) for _ in range(interpreters)]
 
     def crew(number: int) -> None:
         first = first_worker + number * settings["threads"]
@@ -227,6 +250,7 @@ def measure(options: argparse.Namespace, scratch: str) -> dict[str, Any]:
         "run_time_ns": int(options.time * 1e9),
         "scratch": scratch,
         "gil": options.gil,
+        "config": options.config,
         "go": go_child,
         "start_end": go,
     }

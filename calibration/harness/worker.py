@@ -57,6 +57,11 @@ class Crew:
         if interval is not None:
             sys.setswitchinterval(interval)
         threads = self.settings["threads"]
+        config = self.settings["config"]
+        if config is not None and not config["allow_threads"]:
+            # The thread that runs this interpreter is not the main one either.
+            self.work(self.first_worker)
+            return
         team = [
             threading.Thread(target=self.work, args=(self.first_worker + number,))
             for number in range(threads)
