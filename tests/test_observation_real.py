@@ -183,7 +183,10 @@ def test_the_clock_method_says_how_sure_it_is_of_short_tasks(build, tmp_path):
     program = KnownProgram(tmp_path, **SHORT)
     with started(build, f"{program.path}:task", time=2.0, tasks=None) as (target, _):
         row = program.rows()
-        seen = observe_by_clock(target, build, limit=60)
+        try:
+            seen = observe_by_clock(target, build, limit=60)
+        except MethodUnavailable as error:
+            pytest.skip(str(error))
         held, released, _ = program.parts(row + 1, program.rows() - row - 1, quiet=False).sum(
             axis=0
         )
