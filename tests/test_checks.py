@@ -231,6 +231,16 @@ def test_layouts_that_cannot_run_are_set_apart_with_their_reasons():
     }
 
 
+def test_layout_whose_gil_comes_back_can_be_predicted_with_it():
+    layouts = [
+        Layout(build="3.13.5t", threads=2, gil=gil) for gil in (GilMode.DISABLED, GilMode.SHARED)
+    ]
+    back = {"3.13.5t free-threaded": "numpy re-enables the GIL"}
+    able, refused = split_refused(layouts, back)
+    assert able == [layouts[1]]
+    assert refused[str(layouts[0])].endswith("gil=shared predicts it with the GIL back")
+
+
 def test_nothing_left_to_predict_is_refused_with_a_reason():
     with pytest.raises(UnsupportedLayout, match="cannot run: numpy refuses"):
         split_refused(layouts_of("3.13.0 own 2"), CHECK.refusals)

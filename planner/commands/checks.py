@@ -61,11 +61,15 @@ def split_refused(
 
     Raises `UnsupportedLayout` when none is left.
     """
+    from gilplan.calibration.checks.check import Outcome
     from gilplan.model.errors import UnsupportedLayout
     from gilplan.planner.plans.screening import refusal
 
     reasons = {str(layout): refusal(layout, refusals) for layout in layouts}
     refused = {text: reason for text, reason in reasons.items() if reason is not None}
+    for text, reason in refused.items():
+        if Outcome.ENABLES_GIL in reason:
+            refused[text] = f"{reason}; gil=shared predicts it with the GIL back"
     able = [layout for layout in layouts if str(layout) not in refused]
     if not able:
         text, reason = next(iter(refused.items()))
