@@ -12,9 +12,10 @@ import numpy as np
 
 from gilplan.calibration.builds import Build
 from gilplan.calibration.pairing import Turns
+from gilplan.model.behaviours import DEFAULT_SWITCH_INTERVAL
 from gilplan.model.checks import require_count
 from gilplan.model.errors import InvalidValue
-from gilplan.model.layout import DEFAULT_SWITCH_INTERVAL, GilMode, Layout
+from gilplan.model.layout import GilMode, Layout
 
 SWITCH_INTERVALS = (0.0001, 0.0005, 0.005, 0.05)
 #: Per mode: the shapes (processes, interpreters, threads) of 1, 2, 4 and 8 workers.

@@ -22,7 +22,7 @@ def main() -> None:
 
     thresholds = gc.get_threshold()
     gc.callbacks.append(note)
-    kept = list(map(list, itertools.repeat((), 10_000)))
+    kept: list[list[object]] = list(map(list, itertools.repeat((), 10_000)))
     in_one_call = len(generations)
     for _ in range(400):
         kept += [[] for _ in range(1000)]
