@@ -226,6 +226,11 @@ def test_the_command_answers_in_every_form(
     assert list(csv["throughput"]) == [point["throughput"] for point in document["points"]]
 
 
+def test_the_help_shows_examples(capsys: Output) -> None:
+    assert main(["sweep", "--help"]) == 0
+    assert capsys.readouterr().out.count("\n  gilplan sweep web.toml") == 4
+
+
 @pytest.mark.parametrize(
     ("extra", "part"),
     [
