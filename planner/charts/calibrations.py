@@ -70,7 +70,7 @@ def plot_estimates(profile: Profile) -> Chart:
         shape=series_shape("kind", kinds, "", per_row=2),
     )
     shown: Chart = themed(
-        (rules + points).properties(width=WIDTH, height=alt.Step(BAR_STEP)),
+        (rules + points).properties(width=WIDTH, height=BAR_STEP * len(estimates)),
         "What was calibrated",
         "90 % intervals",
     )

@@ -136,7 +136,7 @@ def plot_candidates(plan: Plan) -> Chart:
     if plan.target.peak_rate is not None:
         asked = alt.Chart(frame_of([{"rate": plan.target.peak_rate}]))
         chart += asked.mark_rule(color=TARGET, strokeDash=[6, 4]).encode(x="rate:Q")
-    return _rows_of(chart, "Layouts that were simulated", "dashed: the rate asked for")
+    return _rows_of(chart, len(names), "Layouts that were simulated", "dashed: the rate asked for")
 
 
 def plot_pareto(plan: Plan) -> Chart:
@@ -199,7 +199,9 @@ def plot_gains(gains: tuple[Gain, ...]) -> Chart:
         shape=series_shape("measure", kinds, "", per_row=2),
     )
     one = alt.Chart(frame_of([{"one": 1.0}])).mark_rule(color="#888").encode(x="one:Q")
-    return _rows_of(one + rules + points, "What a change would bring", "paired, 90 % intervals")
+    return _rows_of(
+        one + rules + points, len(names), "What a change would bring", "paired, 90 % intervals"
+    )
 
 
 def plot_sensitivity(plan: Plan) -> Chart:
@@ -226,7 +228,10 @@ def plot_sensitivity(plan: Plan) -> Chart:
         )
     )
     return _rows_of(
-        alt.layer(bars), "What the verdict rests on", "each input from end to end of its interval"
+        alt.layer(bars),
+        len(ordered),
+        "What the verdict rests on",
+        "each input from end to end of its interval",
     )
 
 
@@ -236,6 +241,6 @@ def _kind(plan: Plan, evaluation: Evaluation) -> str:
     return "meets the target" if evaluation.meets else "misses it"
 
 
-def _rows_of(chart: Any, title: str, subtitle: str) -> Chart:
-    shown: Chart = themed(chart.properties(width=WIDTH, height=alt.Step(BAR_STEP)), title, subtitle)
+def _rows_of(chart: Any, rows: int, title: str, subtitle: str) -> Chart:
+    shown: Chart = themed(chart.properties(width=WIDTH, height=BAR_STEP * rows), title, subtitle)
     return shown

@@ -47,7 +47,7 @@ def plot_throughput(predictions: Sequence[Prediction]) -> Chart:
         x=alt.X("value:Q", title="throughput (tasks/s)", scale=alt.Scale(zero=True))
     )
     rules = base.mark_rule(strokeWidth=2).encode(x="lower:Q", x2="upper:Q")
-    return _sized(bars + rules, "Throughput", INTERVALS)
+    return _sized(bars + rules, len(names), "Throughput", INTERVALS)
 
 
 def plot_response_time(predictions: Sequence[Prediction]) -> Chart:
@@ -78,7 +78,7 @@ def plot_response_time(predictions: Sequence[Prediction]) -> Chart:
         x=alt.X("value:Q", title=f"response time ({unit})", scale=alt.Scale(zero=True)),
         shape=series_shape("measure", measures, "percentile", per_row=3),
     )
-    return _sized(rules + points, "Response time", INTERVALS)
+    return _sized(rules + points, len(names), "Response time", INTERVALS)
 
 
 def plot_utilisation(predictions: Sequence[Prediction]) -> Chart:
@@ -105,7 +105,7 @@ def plot_utilisation(predictions: Sequence[Prediction]) -> Chart:
     points = base.mark_point(filled=True, size=80, opacity=1).encode(
         x=axis, shape=series_shape("resource", kinds, "busy", per_row=2)
     )
-    return _sized(rules + points, "Utilisation", INTERVALS)
+    return _sized(rules + points, len(names), "Utilisation", INTERVALS)
 
 
 def plot_breakdown(predictions: Sequence[Prediction]) -> Chart:
@@ -144,7 +144,7 @@ def plot_breakdown(predictions: Sequence[Prediction]) -> Chart:
             ),
         )
     )
-    return _sized(bars, "Where the time of a task goes", "means; intervals on hover")
+    return _sized(bars, len(names), "Where the time of a task goes", "means; intervals on hover")
 
 
 def shown_parts(predictions: Sequence[Prediction]) -> list[str]:
@@ -160,6 +160,6 @@ def _names(predictions: Sequence[Prediction]) -> list[str]:
     return list(dict.fromkeys(str(prediction.layout) for prediction in predictions))
 
 
-def _sized(chart: alt.Chart | alt.LayerChart, title: str, subtitle: str) -> Chart:
-    shown: Chart = themed(chart.properties(width=WIDTH, height=alt.Step(BAR_STEP)), title, subtitle)
+def _sized(chart: alt.Chart | alt.LayerChart, rows: int, title: str, subtitle: str) -> Chart:
+    shown: Chart = themed(chart.properties(width=WIDTH, height=BAR_STEP * rows), title, subtitle)
     return shown

@@ -7,7 +7,15 @@ from typing import Any
 import altair as alt
 
 from gilplan.model.recorder import State
-from gilplan.planner.charts.theme import STATES, WIDTH, Chart, frame_of, themed, tooltips
+from gilplan.planner.charts.theme import (
+    STATES,
+    WIDTH,
+    Chart,
+    bottom_legend,
+    frame_of,
+    themed,
+    tooltips,
+)
 from gilplan.planner.timelines.schedule import Schedule
 from gilplan.planner.timelines.trace_events import state_name
 
@@ -33,6 +41,7 @@ def plot_schedule(schedules: Schedule | Sequence[Schedule]) -> Chart:
     names = list(dict.fromkeys(str(schedule.layout) for schedule in cut))
     rows = frame_of(chain.from_iterable(_rows(schedule) for schedule in cut))
     tracks = list(dict.fromkeys(rows["track"]))
+    most = max(rows.groupby("layout")["track"].nunique())
     y = alt.Y(
         "track:N",
         title=None,
@@ -59,20 +68,21 @@ def plot_schedule(schedules: Schedule | Sequence[Schedule]) -> Chart:
     bars = base.mark_bar(height={"band": 0.8}).encode(x=x, x2="end:Q", y=y, tooltip=tips)
     held = bars.transform_filter("datum.kind != 'thread'").encode(
         color=_colour(threads, [THREADS[int(t.split()[1]) % len(THREADS)] for t in threads],
-                      "on cores, holding GILs")
+                      None)
     )  # fmt: skip
     lived = bars.transform_filter("datum.kind == 'thread'").encode(
-        color=_colour(states, [STATES[state] for state in states], "threads")
+        color=_colour(states, [STATES[state] for state in states], bottom_legend(2))
     )
     zoom = alt.selection_interval(
         name="zoom", bind="scales", encodings=["x"], zoom="wheel![event.ctrlKey]"
     )
     chart = (held + lived.add_params(zoom)).resolve_scale(color="independent")
     title = f"Schedule of {names[0]}" if len(names) == 1 else "Schedules"
-    subtitle = "one run; drag to move, Ctrl + wheel to zoom"
-    result: Chart = themed(
-        chart.properties(width=WIDTH, height=alt.Step(TRACK_STEP)), title, subtitle
-    )
+    subtitle = [
+        "cores and GILs: a colour for each thread; threads: by state",
+        "one run; drag to move, Ctrl + wheel to zoom",
+    ]
+    result: Chart = themed(chart.properties(width=WIDTH, height=TRACK_STEP * most), title, subtitle)
     return result
 
 
@@ -120,10 +130,7 @@ def _track_order(track: str) -> tuple[int, int]:
     return ("core", "GIL", "thread").index(kind), int(number)
 
 
-def _colour(names: list[str], colours: list[str], title: str) -> alt.Color:
+def _colour(names: list[str], colours: list[str], legend: alt.Legend | None) -> alt.Color:
     return alt.Color(
-        "who:N",
-        title=title,
-        scale=alt.Scale(domain=names, range=colours),
-        legend=alt.Legend(orient="bottom", columns=2, symbolType="square"),
+        "who:N", title=None, scale=alt.Scale(domain=names, range=colours), legend=legend
     )

@@ -142,7 +142,7 @@ def plot_at_interval(sweep: Any) -> Chart:
     rules = base.mark_rule(strokeWidth=2).encode(x="lower:Q", x2="upper:Q")
     chart = (bars + rules).add_params(slider)
     result: Chart = themed(
-        chart.properties(width=WIDTH, height=alt.Step(BAR_STEP)), "Throughput at one interval"
+        chart.properties(width=WIDTH, height=BAR_STEP * len(names)), "Throughput at one interval"
     )
     return result
 

@@ -1,9 +1,8 @@
 // Draws the charts, one after the other, from the specifications that the page carries.
 (async function () {
   "use strict";
-  // Vega-Lite warns of each row chart that its height is not fitted to the page: it should not be.
   // "ast": expressions are interpreted, so that the page's policy need not allow eval.
-  const options = { mode: "vega-lite", renderer: "svg", actions: false, ast: true, logLevel: vega.Error };
+  const options = { mode: "vega-lite", renderer: "svg", actions: false, ast: true };
   let failed = 0;
   for (const chart of document.querySelectorAll(".chart")) {
     try {

@@ -248,7 +248,8 @@ def test_the_charts_of_a_plan_hold_its_numbers(made: Plan) -> None:
     (gain,) = made.what_ifs
     assert gain.throughput.mean in rows(charts.plot_gains(made.what_ifs), "value")
     tornado = rows(charts.plot_sensitivity(made), "quantity")
-    assert sorted(tornado) == sorted(each.name for each in made.sensitivities)
+    most = sorted(made.sensitivities, key=lambda each: -each.effect)[:10]
+    assert tornado == [each.name for each in most]
 
 
 @pytest.mark.parametrize(
