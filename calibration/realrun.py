@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from gilplan.calibration.builds import Build
 from gilplan.calibration.child import Child
 from gilplan.calibration.cpu_quota import joining, limited_group
-from gilplan.calibration.steps import StepSamples, StepTimes, cold_start_from
+from gilplan.calibration.steps import StepSamples, StepTimes
 from gilplan.model.layout import GilMode, Layout
 from gilplan.model.quota import DEFAULT_PERIOD, Quota
 from gilplan.model.workload import SegmentKind, Work
@@ -82,14 +82,12 @@ def shipped_programs() -> dict[str, Path]:
     return {path.stem: path for path in sorted((HERE / "programs").glob("[a-z]*.py"))}
 
 
-def steps_child(
-    build: Build, program: Path, *, time: float, warmup: float, cold_time: float = 0.0
-) -> Child:
+def steps_child(build: Build, program: Path, *, time: float, warmup: float) -> Child:
     """Start timing the program's steps in a single thread."""
     arguments = [str(program), "--time", str(time), "--warmup", str(warmup)]
-    if cold_time:
-        arguments += ["--cold-time", str(cold_time)]
-    return _child(build, "time_steps.py", arguments, what=f"{program.stem} under {build.name}")
+    return harness_child(
+        build, "time_steps.py", arguments, what=f"{program.stem} under {build.name}"
+    )
 
 
 @contextmanager
@@ -120,18 +118,14 @@ def layout_child(build: Build, program: Path, layout: Layout, *, time: float) ->
         yield stack.enter_context(Child(command, what=f"{program.stem} as {layout}"))
 
 
-def measure_steps(
-    build: Build, program: Path, *, time: float, warmup: float = 0.05, cold_time: float = 0.0
-) -> StepSamples:
+def measure_steps(build: Build, program: Path, *, time: float, warmup: float = 0.05) -> StepSamples:
     """Time the program's steps in a single thread for ``time`` seconds.
-
-    ``cold_time`` seconds more find out what a task pays after its thread was off the cores.
 
     Raises `MeasurementFailed` when the program cannot run under the build.
     """
-    with steps_child(build, program, time=time, warmup=warmup, cold_time=cold_time) as child:
+    with steps_child(build, program, time=time, warmup=warmup) as child:
         child.answer(warmup + SET_UP_LIMIT)
-        return step_samples(program.stem, child.answer(time + cold_time + SET_UP_LIMIT))
+        return step_samples(program.stem, child.answer(time + SET_UP_LIMIT))
 
 
 def run_for_real(
@@ -181,11 +175,11 @@ def step_samples(program: str, answer: dict[str, Any]) -> StepSamples:
             for step in answer["steps"]
         ),
         whole=tuple(answer["whole"]),
-        cold_start=cold_start_from(answer["cold"]),
     )
 
 
-def _child(build: Build, script: str, arguments: Sequence[str], *, what: str) -> Child:
+def harness_child(build: Build, script: str, arguments: Sequence[str], *, what: str) -> Child:
+    """Start a script of the harness under the build; ``what`` is it for messages."""
     return Child(_command(build, script, arguments), what=what)
 
 

@@ -1,6 +1,6 @@
 """From timed steps to a workload: what a program demands when nothing is in its way."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -35,15 +35,11 @@ class StepTimes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepSamples:
-    """All steps of a program's task, timed in turn with untouched tasks (``whole``).
-
-    ``cold_start``: what a task pays after its thread was off the cores; None if not measured.
-    """
+    """All steps of a program's task, timed in turn with untouched tasks (``whole``)."""
 
     program: str
     steps: tuple[StepTimes, ...]
     whole: tuple[float, ...]
-    cold_start: ColdStart | None = None
 
     def joined(self, later: "StepSamples") -> "StepSamples":
         """Return these samples with those of a later measurement of the same program."""
@@ -62,7 +58,6 @@ class StepSamples:
                 for step, other in zip(self.steps, later.steps, strict=True)
             ),
             whole=self.whole + later.whole,
-            cold_start=self.cold_start or later.cold_start,
         )
 
     def selected(self, kept: NDArray[np.bool_]) -> "StepSamples":
@@ -75,6 +70,12 @@ class StepSamples:
             ),
             whole=tuple(np.asarray(self.whole)[kept].tolist()),
         )
+
+    @property
+    def releases(self) -> int:
+        """How often a task gives up the GIL of its own accord."""
+        without_gil = (SegmentKind.RELEASED_NATIVE, SegmentKind.WAIT)
+        return sum(step.releases for step in self.steps if step.kind in without_gil)
 
     @property
     def rate(self) -> float:
@@ -94,7 +95,12 @@ class StepSamples:
         return float(np.median(np.asarray(self.whole) / stamped))
 
 
-def workload_from_steps(program_name: str, samples: StepSamples, build_name: str) -> Workload:
+def workload_from_steps(
+    program_name: str,
+    samples: StepSamples,
+    build_name: str,
+    cold_start: ColdStart | None = None,
+) -> Workload:
     """Return a workload of one task whose segments are the steps, with their measured times."""
     ratio = samples.stamp_ratio
     segments: list[Segment] = []
@@ -105,24 +111,7 @@ def workload_from_steps(program_name: str, samples: StepSamples, build_name: str
         tasks=(Task(name=program_name, segments=tuple(segments)),),
         build=build_name,
         source="steps timed one by one in a single thread",
-        cold_start=samples.cold_start,
-    )
-
-
-def cold_start_from(costs: Mapping[str, Sequence[float]]) -> ColdStart | None:
-    """Return the medians of what tasks took longer after each off time; never less than nothing.
-
-    None where nothing was measured. A longer time off the cores cannot leave the caches warmer:
-    scatter that says so is levelled.
-    """
-    measured = sorted(
-        (float(text), float(np.median(taken))) for text, taken in costs.items() if taken
-    )
-    if not measured:
-        return None
-    levels = np.maximum.accumulate([max(cost, 0.0) for _, cost in measured])
-    return ColdStart(
-        off_times=tuple(off_time for off_time, _ in measured), costs=tuple(levels.tolist())
+        cold_start=cold_start,
     )
 
 

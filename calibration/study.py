@@ -45,14 +45,14 @@ class Study:
     """Cells and how to measure them.
 
     Each of ``repeats`` rounds runs every cell once, in ``turns`` with a single thread of its
-    program; ``cold_time`` seconds per build and program find what a task pays for cold caches.
+    program; ``cold_time`` seconds per build and program find what a thread pays for cold caches.
     ``seed`` fixes the order.
     """
 
     cells: tuple[Cell, ...]
     repeats: int
     turns: Turns
-    cold_time: float = 1.0
+    cold_time: float = 3.0
     seed: int
 
     def __post_init__(self) -> None:
@@ -66,7 +66,7 @@ class Study:
         """About 40 cells in some two minutes of measuring."""
         cells = balanced_cells(builds, programs, count=40, seed=seed)
         turns = Turns(count=16, window=0.08, reference_window=0.04, warmup=0.1)
-        return cls(cells=cells, repeats=1, turns=turns, cold_time=0.8, seed=seed)
+        return cls(cells=cells, repeats=1, turns=turns, cold_time=2.0, seed=seed)
 
     @classmethod
     def full(

@@ -15,10 +15,11 @@ from typing import Any, TypeVar
 import numpy as np
 
 from gilplan.calibration.builds import Build
+from gilplan.calibration.crowd import cold_start_from, measure_crowd
 from gilplan.calibration.observation.observation import Observation
 from gilplan.calibration.pairing import PairedRun, Turns, measure_paired
-from gilplan.calibration.realrun import measure_steps
 from gilplan.calibration.steps import StepSamples
+from gilplan.model.bounds import Demands
 from gilplan.model.errors import GilplanError, MeasurementFailed
 from gilplan.model.layout import Layout
 from gilplan.model.prediction import Prediction
@@ -28,7 +29,7 @@ PERCENTILES = ("p50", "p95", "p99")
 Z90 = 1.6448536269514722
 #: A task longer than this loses next to nothing to cold caches, and trying would take long.
 COLD_TASK = 0.05
-COLD_TIME = 1.0
+COLD_TIME = 6.0
 Measured = TypeVar("Measured")
 MISSING = re.compile(r"No module named '([^']+)'")
 
@@ -110,11 +111,12 @@ def _plain(compared: Compared) -> dict[str, object]:
 
 
 def with_cold_start(workload: Workload, build: Build, program: Path) -> Workload:
-    """Return the workload with what a task pays for cold caches, measured where it is short."""
+    """Return the workload with what its threads pay for cold caches, measured where it is short."""
     if workload.mean_demand() > COLD_TASK:
         return workload
-    steps = _explained(build, lambda: measure_steps(build, program, time=0.05, cold_time=COLD_TIME))
-    return replace(workload, cold_start=steps.cold_start)
+    crowd = _explained(build, lambda: measure_crowd(build, program, time=COLD_TIME))
+    found = cold_start_from(crowd, releases=Demands.of(workload).releases)
+    return replace(workload, cold_start=found)
 
 
 def turns_for(task_time: float) -> Turns:

@@ -218,10 +218,15 @@ ArrivalsTable = Annotated[
 
 class ColdStartTable(_Table):
     off_times: list[Time]
-    costs: list[Time]
+    slowdowns: list[Annotated[float, Strict(False)]]
+    warm_up: Time
 
     def to_domain(self) -> ColdStart:
-        return ColdStart(off_times=tuple(self.off_times), costs=tuple(self.costs))
+        return ColdStart(
+            off_times=tuple(self.off_times),
+            slowdowns=tuple(self.slowdowns),
+            warm_up=self.warm_up,
+        )
 
 
 class _EstimateTable(_Table):

@@ -25,7 +25,8 @@ def to_toml(workload: Workload, arrivals: Arrivals | None = None) -> str:
     if workload.cold_start is not None:
         document["cold_start"] = {
             "off_times": [time_text(time) for time in workload.cold_start.off_times],
-            "costs": [time_text(cost) for cost in workload.cold_start.costs],
+            "slowdowns": list(workload.cold_start.slowdowns),
+            "warm_up": time_text(workload.cold_start.warm_up),
         }
     if workload.observed is not None:
         document["observed"] = _observed_table(workload.observed)

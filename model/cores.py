@@ -44,7 +44,7 @@ class Cores:
     """The machine's cores and the queue of runnable threads. All times integer nanoseconds.
 
     ``speeds[work][k]`` is the speed of each of ``k + 1`` active cores; ``wake_latency`` draws
-    the start latency on a core that was idle for the given time. ``task_time`` is the demand
+    the start latency on a core that was idle for the given time. ``warm_up`` is the demand
     after which a thread that was off the cores has its caches warm again.
     """
 
@@ -59,7 +59,7 @@ class Cores:
         forced_switch_time: int,
         preemption_latency: int,
         slice_time: int,
-        task_time: int = 0,
+        warm_up: int = 0,
     ) -> None:
         self.env = env
         self.cores = [Core(index) for index in range(count)]
@@ -72,7 +72,7 @@ class Cores:
         self._forced_switch_time = forced_switch_time
         self._preemption_latency = preemption_latency
         self._slice_time = max(slice_time, 1)
-        self._task_time = task_time
+        self._warm_up = warm_up
         self._turning = False
         self._preempt_at_next_run = False
 
@@ -184,7 +184,7 @@ class Cores:
         core.switch_in_time = latency
         thread.core = thread.last_core = core
         thread.resumed_at = now + latency
-        thread.cool(self._task_time)
+        thread.cool(self._warm_up)
         self.active += 1
         self._change_speeds(thread)
         if thread.waking:

@@ -40,7 +40,7 @@ from gilplan.model.streams import NANOSECONDS, Purpose, stream, times_ns, to_ns
 from gilplan.model.thread import Thread
 from gilplan.model.throttled_cores import ThrottledCores
 from gilplan.model.worker import Worker
-from gilplan.model.workload import SegmentKind, Task, Work
+from gilplan.model.workload import Task, Work
 from gilplan.model.world import World
 
 CHECKPOINTS = 200
@@ -106,6 +106,7 @@ class Run:
 
     def _build_cores(self) -> Cores:
         machine, count, quota = self.scenario.machine, self.scenario.cores, self.scenario.quota
+        cold_start = self.scenario.workload.cold_start
         options: dict[str, Any] = {
             "count": count,
             "speeds": {work: [machine.speed(work, k + 1) for k in range(count)] for work in Work},
@@ -116,7 +117,7 @@ class Run:
             "forced_switch_time": to_ns(machine.forced_switch_time.value),
             "preemption_latency": to_ns(machine.preemption_latency.value),
             "slice_time": to_ns(machine.time_slice.value),
-            "task_time": to_ns(self._task_time()),
+            "warm_up": to_ns(cold_start.warm_up) if cold_start else 0,
         }
         contended = bool(self.objects.extra_times)
         if quota is None or quota.cores >= count:
@@ -129,16 +130,9 @@ class Run:
             **options,
         )
 
-    def _task_time(self) -> float:
-        """CPU time of the mean task."""
-        kinds = (SegmentKind.PYTHON, SegmentKind.HELD_NATIVE, SegmentKind.RELEASED_NATIVE)
-        return self.scenario.workload.mean_demand(*kinds)
-
     def _compile_cold_start(self) -> Callable[[int], float] | None:
         cold_start = self.scenario.workload.cold_start
-        if cold_start is None or self._task_time() == 0:
-            return None
-        return slowdown_by_off_time(cold_start, self._task_time())
+        return None if cold_start is None else slowdown_by_off_time(cold_start)
 
     def _build_gils(self) -> list[Gil]:
         layout, runtime, machine = (

@@ -78,14 +78,14 @@ class Thread:
             core = None if self.core is None else self.core.index
             self.recorder.thread_entered(now, self.index, state, core)
 
-    def cool(self, task_time: int) -> None:
+    def cool(self, warm_up: int) -> None:
         """Take into account how long the thread was off the cores before it got one now."""
         if self.slowdown_after is None:
             return
         slowdown = self.slowdown_after(self.env.now - self.left_at)
         if slowdown > self.slowdown or not self.cold_work:
             self.slowdown = slowdown
-            self.cold_work = task_time
+            self.cold_work = warm_up
 
     def stretched(self, demand: int) -> int:
         """Return the CPU time of ``demand``, of which the first part runs on cold caches."""

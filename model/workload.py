@@ -127,7 +127,7 @@ class Workload:
 
     ``build`` names the CPython build on which the durations were measured ("" if unknown):
     predictions for another build scale the demands by the calibrated speed ratio.
-    ``cold_start`` is what a task pays after its thread was off the cores; None: nothing.
+    ``cold_start`` is what a thread pays after it was off the cores; None: nothing.
     ``live_objects`` are the containers that an interpreter keeps alive with this program, and
     ``collections`` says whether the durations contain what collecting takes.
     ``observed`` sums up how sure the durations are; None where they were not observed.

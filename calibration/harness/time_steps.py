@@ -10,9 +10,8 @@ process, and ``whole`` is what the untouched task takes.
 
 Output: ``{"steps": [{"name", "kind", "work", "releases", "times": [seconds, ...]}, ...],
 "whole": [seconds, ...], "stamped_at" and "whole_at": when each began (perf_counter_ns),
-"cold": {off time: [seconds, ...]}, how much longer a task took after the thread had been off the
-cores for so long while others of the program ran, "stamp_time": seconds, "result": text of the
-task's result}``, or ``{"error": "one line"}`` with exit status 1. A line
+"stamp_time": seconds, "result": text of the task's result}``, or ``{"error": "one line"}`` with
+exit status 1. A line
 ``{"started_at": perf_counter_ns}`` comes first, when the warm-up is over.
 
 The task runs in a thread other than the main one, as the workers of a layout do: memory then
@@ -32,9 +31,6 @@ from typing import Any
 
 WORKER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "worker.py")
 CALL = 3
-#: Threads, and tasks in a turn: each gives another time off the cores. The longer ones come with
-#: more threads, as they do where threads wait for a GIL: what the others touch adds up.
-TURNS = ((2, 3), (2, 12), (8, 3), (8, 12))
 
 
 def execute(path: str) -> dict[str, Any]:
@@ -79,59 +75,6 @@ def stamp_cost() -> float:
     return statistics.median(gaps)
 
 
-def cold_starts(program: dict[str, Any], cold_time: float) -> dict[str, list[float]]:
-    """Let threads take turns; return by time off the cores how much longer first tasks took.
-
-    Each thread has a state of its own and waits for its turn on a lock, without the GIL. A
-    turn's first task finds the caches as the other threads left them, the last one has warmed
-    them. What all threads share, the interpreter's own code and data, stays warm.
-    """
-    calls = tuple(step[CALL] for step in program["STEPS"])
-    costs: dict[str, list[float]] = {}
-    for threads, tasks in TURNS if cold_time else ():
-        until = time.perf_counter_ns() + int(cold_time / len(TURNS) * 1e9)
-        turns = take_turns(program["setup"], calls, threads, tasks, until)
-        if turns:
-            off_time = statistics.median(off for off, _cost in turns)
-            costs[str(off_time)] = [cost for _off, cost in turns]
-    return costs
-
-
-def take_turns(
-    setup: Any, calls: tuple[Any, ...], threads: int, tasks: int, until: int
-) -> list[tuple[float, float]]:
-    """Give each thread turns of so many tasks; return (off time, extra time) per turn."""
-    batons = [threading.Semaphore(0) for _ in range(threads)]
-    taken: list[tuple[float, float]] = []
-
-    def turns(number: int) -> None:
-        # Here, not in the main thread: some states may only be used by the thread that made them.
-        state, left_at, following = setup(), 0, batons[(number + 1) % threads]
-        while batons[number].acquire() and time.perf_counter_ns() < until:
-            spans = [whole_task(calls, state) for _ in range(tasks)]
-            (first, first_end), (last, last_end) = spans[0], spans[-1]
-            if left_at:
-                extra = (first_end - first) - (last_end - last)
-                taken.append(((first - left_at) / 1e9, extra / 1e9))
-            left_at = last_end
-            following.release()
-
-    def work(number: int) -> None:
-        try:
-            turns(number)
-        finally:
-            # Whatever happened, the next one must not wait for ever.
-            batons[(number + 1) % threads].release()
-
-    team = [threading.Thread(target=work, args=(number,)) for number in range(threads)]
-    for thread in team:
-        thread.start()
-    batons[0].release()
-    for thread in team:
-        thread.join()
-    return taken
-
-
 def measure(options: argparse.Namespace, told_to_end: list[int]) -> dict[str, Any]:
     """Alternate stamped and whole tasks until the time is over or a signal says so."""
     program = execute(WORKER)["load"](options.program)
@@ -155,7 +98,6 @@ def measure(options: argparse.Namespace, told_to_end: list[int]) -> dict[str, An
         rows.append(stamps.copy())
         wholes.append(whole_task(calls, state))
     return {
-        "cold": cold_starts(program, options.cold_time),
         "steps": [
             {
                 "name": step[0],
@@ -181,7 +123,6 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--warmup", type=float, default=0.1)
     parser.add_argument("--tasks", type=int, default=5, help="least number of timed tasks")
     parser.add_argument("--switch-interval", type=float)
-    parser.add_argument("--cold-time", type=float, default=0.0, help="seconds for cold starts")
     options = parser.parse_args(argv)
     options.answers = os.fdopen(os.dup(1), "w")
     # What the program prints must not get between the answers, nor fill a pipe.

@@ -1,0 +1,133 @@
+"""What a program's threads pay for each other's turns: measured into a `ColdStart`.
+
+The child (harness/crowd.py) measures how much more processor time a task takes when several
+threads take turns, in the middle of tasks, and how much more of it a control takes that leaves
+nothing in the caches. What is beyond the control's is the slow-down while the caches are cold. At
+an interval much shorter than a task nothing ever gets warm, which gives the slow-down itself; at
+a longer one part of each turn runs warm, which gives how much work it lasts.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from gilplan.calibration.builds import Build
+from gilplan.calibration.realrun import SET_UP_LIMIT, harness_child
+from gilplan.model.cold_start import ColdStart
+
+#: What passes at a hand-off beside the interval (timer slack, wake-up), roughly: it only says how
+#: long a thread was away, of which the cost is a slow function.
+HANDOFF_TIME = 1e-4
+
+Condition = tuple[int, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CrowdPoint:
+    """Processor time per task alone and in a crowd of ``threads`` at a switch ``interval``.
+
+    ``cycles``: (alone, crowded, control alone, control crowded) in seconds per task, ``(n, 4)``.
+    """
+
+    threads: int
+    interval: float
+    cycles: tuple[tuple[float, float, float, float], ...]
+
+    @property
+    def condition(self) -> Condition:
+        return self.threads, self.interval
+
+    @property
+    def hold_time(self) -> float:
+        """How long a thread that computes keeps the GIL, roughly, in seconds."""
+        return self.interval + HANDOFF_TIME
+
+    @property
+    def totals(self) -> tuple[float, float, float, float]:
+        alone, crowded, control_alone, control_crowded = np.sum(np.asarray(self.cycles), axis=0)
+        return float(alone), float(crowded), float(control_alone), float(control_crowded)
+
+
+def measure_crowd(build: Build, program: Path, *, time: float) -> tuple[CrowdPoint, ...]:
+    """Run the program's tasks alone and among other threads for about ``time`` seconds.
+
+    Points at which no task was completed are left out. Raises `MeasurementFailed`.
+    """
+    arguments = [str(program), "--time", str(time)]
+    with harness_child(build, "crowd.py", arguments, what=f"{program.stem} in a crowd") as child:
+        points = child.answer(2 * time + SET_UP_LIMIT)["points"]
+    return tuple(
+        CrowdPoint(
+            threads=point["threads"],
+            interval=point["interval"],
+            cycles=tuple(tuple(cycle) for cycle in point["cycles"]),
+        )
+        for point in points
+        if point["cycles"]
+    )
+
+
+def control_ratios(crowds: Iterable[Sequence[CrowdPoint]]) -> dict[Condition, float]:
+    """Return how much more processor time the control took in each kind of crowd.
+
+    It depends on the build and the machine, not on the program beside which it was measured: the
+    median over many programs is surer than one.
+    """
+    found: dict[Condition, list[float]] = {}
+    for point in (point for points in crowds for point in points):
+        _, _, alone, crowded = point.totals
+        found.setdefault(point.condition, []).append(crowded / alone)
+    return {condition: float(np.median(ratios)) for condition, ratios in found.items()}
+
+
+def cold_start_from(
+    points: Sequence[CrowdPoint],
+    *,
+    releases: float = 0.0,
+    controls: Mapping[Condition, float] | None = None,
+) -> ColdStart | None:
+    """Return the slow-downs by time off the cores, and the work after which they have passed.
+
+    ``releases`` is how often a task gives up the GIL of its own accord; ``controls`` those of
+    `control_ratios`, the points' own unless given. None without a point.
+    """
+    if not points:
+        return None
+    controls = controls or control_ratios([points])
+    found = {p.condition: slowdown(p, controls[p.condition], releases) for p in points}
+    shortest = min(point.interval for point in points)
+    quick = sorted((p for p in points if p.interval == shortest), key=lambda p: p.threads)
+    levels = np.maximum.accumulate([found[point.condition] for point in quick])
+    return ColdStart(
+        off_times=tuple((point.threads - 1) * point.hold_time for point in quick),
+        slowdowns=tuple(levels.tolist()),
+        warm_up=_warm_up(found, shortest, float(levels[-1])),
+    )
+
+
+def slowdown(point: CrowdPoint, control: float, releases: float) -> float:
+    """Return how much slower a task was in the crowd than hand-offs explain, at least 0.
+
+    The control is handed over once per hold; a task that releases the GIL more often pays more
+    often.
+    """
+    alone, crowded, _, _ = point.totals
+    mean_alone = alone / len(point.cycles)
+    handoffs = max(1.0, releases * point.hold_time / mean_alone)
+    return max(crowded / alone / (1 + (control - 1) * handoffs) - 1, 0.0)
+
+
+def _warm_up(found: Mapping[Condition, float], shortest: float, cold: float) -> float:
+    """Return the work in seconds, at full speed, during which a thread is slow.
+
+    A turn of length q does w work slowly and the rest at full speed: q = w (1 + cold) + rest, and
+    on average it was slower by ``mean``: q = (w + rest) (1 + mean). It is at least what the
+    shortest turns do, in which by definition all is slow, and at most what the longest do.
+    """
+    least = shortest / (1 + cold)
+    longest, mean = max((interval, value) for (_, interval), value in found.items())
+    if cold == 0:
+        return least
+    return max(least, longest * min(mean, cold) / ((1 + min(mean, cold)) * cold))

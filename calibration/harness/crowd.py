@@ -1,0 +1,185 @@
+"""Time a program's tasks alone and among other threads, and print the raw times as JSON.
+
+    python crowd.py PROGRAM --time 3
+
+Threads that take turns under one GIL find their caches, and the memory that the interpreter
+hands out, as the others left them; in the middle of a task too, where each still holds what it
+has allocated. What that costs is processor time, so each thread reads its own processor clock
+around each task. Waiting for the GIL costs processor time as well (timers, system calls): a
+control that touches next to no memory is run under the same conditions and pays for that alone.
+
+Phases follow each other closely and are repeated, since a machine changes its speed: one thread
+alone, all of a point's threads, the same two with the control.
+
+Output: ``{"points": [{"threads", "interval", "cycles": [[alone, crowded, control alone, control
+crowded], ...]}, ...]}``, each the mean processor time of a task in seconds; or ``{"error": "one
+line"}`` with exit status 1. Points in which no task could be completed have no cycles.
+"""
+
+import argparse
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+WORKER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "worker.py")
+CALL = 3
+MOST_THREADS = 8
+#: Threads and switch interval, the latter in seconds.
+POINTS = ((2, 0.0003), (8, 0.0003), (8, 0.003))
+#: Without a GIL turns come only from the scheduler, and only with more threads than cores.
+POINTS_WITHOUT_GIL = ((8, 0.003),)
+#: The four phases' lengths; those of the program last at least so many tasks of each thread.
+LENGTHS = (0.02, 0.05, 0.012, 0.04)
+LEAST_TASKS = 3
+LONGEST = 1.0
+SETTLE_TIME = 0.002
+
+
+def control(_state: object) -> None:
+    """Compute for about 100 us on what fits into registers and a few lines of cache."""
+    total = 0
+    for number in range(2000):
+        total += number & 3
+
+
+def execute(path: str) -> dict[str, Any]:
+    """Execute a sibling file by path: under ``-I`` its folder is not importable."""
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
+    namespace: dict[str, Any] = {"__name__": "worker", "__file__": path}
+    exec(compile(text, path, "exec"), namespace)
+    return namespace
+
+
+class Crowd:
+    """Threads that do tasks while a phase lasts, and sleep between phases."""
+
+    def __init__(self, program: dict[str, Any], threads: int) -> None:
+        self.setup = program["setup"]
+        self.calls = tuple(step[CALL] for step in program["STEPS"])
+        self.gates = [threading.Event() for _ in range(threads)]
+        self.ready = threading.Barrier(threads + 1)
+        self.phase = 0
+        self.over = False
+        self.todo: tuple[Callable[[Any], object], ...] = self.calls
+        self.spent: list[tuple[int, int]] = []
+        self.failures: list[BaseException] = []
+        self.task_time = 0.0
+        for number in range(threads):
+            threading.Thread(target=self.work, args=(number,), daemon=True).start()
+        self.ready.wait()
+
+    def work(self, number: int) -> None:
+        """Set up in this thread, to which some states belong, then serve phases."""
+        try:
+            state = self.setup()
+            for call in self.calls:
+                call(state)
+            start = time.perf_counter()
+            for call in self.calls:
+                call(state)
+            self.task_time = time.perf_counter() - start
+        except BaseException as error:
+            self.failures.append(error)
+        self.ready.wait()
+        while not self.failures and self.gates[number].wait() and not self.over:
+            try:
+                self.serve(state)
+            except BaseException as error:
+                self.failures.append(error)
+
+    def serve(self, state: Any) -> None:
+        """Do tasks until the phase is over; count those that ended in it.
+
+        Phases have odd numbers, the pauses between them even ones: a thread that woke too late
+        finds a pause.
+        """
+        clock, phase, calls = time.thread_time_ns, self.phase, self.todo
+        spent = done = 0
+        while phase % 2:
+            start = clock()
+            for call in calls:
+                call(state)
+            if self.phase != phase:
+                break
+            spent += clock() - start
+            done += 1
+        self.spent.append((spent, done))
+
+    def run(self, threads: list[int], todo: tuple[Callable[[Any], object], ...], length: float
+            ) -> float:  # fmt: skip
+        """Run a phase; return the mean processor time of a task in seconds, NaN without one."""
+        self.todo, self.spent = todo, []
+        self.phase += 1
+        for number in threads:
+            self.gates[number].set()
+        time.sleep(length)
+        for number in threads:
+            self.gates[number].clear()
+        self.phase += 1
+        while len(self.spent) < len(threads) and not self.failures:
+            time.sleep(SETTLE_TIME)
+        if self.failures:
+            raise self.failures[0]
+        done = sum(count for _, count in self.spent)
+        return sum(spent for spent, _ in self.spent) / done / 1e9 if done else float("nan")
+
+
+def measure(crowd: Crowd, points: tuple[tuple[int, float], ...], until: float) -> list[Any]:
+    """Go round the points until the time is over, each at least once."""
+    found: list[dict[str, Any]] = [
+        {"threads": threads, "interval": interval, "cycles": []} for threads, interval in points
+    ]
+    turn = 0
+    while turn == 0 or time.perf_counter() < until:
+        for point in found:
+            sys.setswitchinterval(point["interval"])
+            everyone = list(range(point["threads"]))
+            alone = [turn % point["threads"]]
+            cycle = []
+            phases = ((alone, crowd.calls), (everyone, crowd.calls))
+            controls = ((alone, (control,)), (everyone, (control,)))
+            for (threads, todo), length in zip(phases + controls, LENGTHS, strict=True):
+                tasks = LEAST_TASKS * len(threads) * crowd.task_time
+                least = 0.0 if todo == (control,) else tasks
+                cycle.append(crowd.run(threads, todo, min(max(length, least), LONGEST)))
+            if all(value > 0 for value in cycle):
+                point["cycles"].append(cycle)
+        turn += 1
+    return found
+
+
+def main(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(description="Time a program's tasks alone and in a crowd.")
+    parser.add_argument("program")
+    parser.add_argument("--time", type=float, default=3.0)
+    options = parser.parse_args(argv)
+    answers = os.fdopen(os.dup(1), "w")
+    # What the program prints must not get between the answers, nor fill a pipe.
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 1)
+    os.dup2(null, 2)
+    try:
+        program = execute(WORKER)["load"](options.program)
+        crowd = Crowd(program, MOST_THREADS)
+        if crowd.failures:
+            raise crowd.failures[0]
+        with_gil = getattr(sys, "_is_gil_enabled", lambda: True)()
+        points = POINTS if with_gil else POINTS_WITHOUT_GIL
+        answer: dict[str, Any] = {
+            "points": measure(crowd, points, time.perf_counter() + options.time)
+        }
+    except BaseException as error:
+        answer = {"error": f"{type(error).__name__}: {error}"}
+    print(json.dumps(answer), file=answers, flush=True)
+    return int("error" in answer)
+
+
+if __name__ == "__main__":
+    status = main(sys.argv[1:])
+    # The threads still sleep at their gates; some states must be left to the thread that has them.
+    os._exit(status)
