@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from gilplan.calibration.atomic_file import write_text
 from gilplan.calibration.builds import match_build
+from gilplan.calibration.model_error import ModelError
 from gilplan.model.errors import MissingBuild, ProfileError
 from gilplan.model.machine import Machine
 from gilplan.model.runtime import Runtime
@@ -35,7 +36,8 @@ class Profile:
 
     ``fingerprint`` describes the environment; ``samples`` are the raw measurements;
     ``steal_share`` is the share of time that the host took away meanwhile; ``created_at`` is in
-    ISO 8601, UTC; ``partial`` says that it was interrupted.
+    ISO 8601, UTC; ``partial`` says that it was interrupted. ``model_error`` is what the last
+    validation on this machine found, None before the first.
     """
 
     machine: Machine
@@ -46,6 +48,7 @@ class Profile:
     steal_share: float = 0.0
     quick: bool = False
     partial: bool = False
+    model_error: ModelError | None = None
     created_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat("T", "seconds"))
     gilplan_version: str = field(default_factory=gilplan_version)
     format_version: int = FORMAT_VERSION

@@ -6,9 +6,10 @@ relative to the single thread's, times the single thread's over the whole study;
 the turns says how repeatable the measurement itself is.
 """
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gilplan.calibration.builds import Build
-from gilplan.calibration.pairing import PairedRun, measure_paired
+from gilplan.calibration.crowd import (
+    CrowdPoint,
+    cold_start_from,
+    control_ratios,
+    measure_crowd,
+)
+from gilplan.calibration.model_error import Regime, held_out
+from gilplan.calibration.pairing import PairedRun, Turns, measure_paired
 from gilplan.calibration.realrun import measure_steps
 from gilplan.calibration.steps import StepSamples, workload_from_steps
 from gilplan.calibration.study import Cell, Study
@@ -25,6 +33,7 @@ from gilplan.model.bounds import amdahl, one_interval_rule, processor_sharing
 from gilplan.model.errors import GilplanError, MeasurementFailed
 from gilplan.model.layout import Layout
 from gilplan.model.prediction import Prediction
+from gilplan.model.statistics import Interval
 from gilplan.model.workload import Workload
 
 #: What predicts a layout; picklable when an executor is given.
@@ -33,6 +42,9 @@ Predict = Callable[[Workload, Layout], Prediction]
 Progress = Callable[[str, int, int], None]
 
 PERCENTILES = (50, 95, 99)
+#: A cell is measured again when the host took more than this share of the processor time.
+STEAL_LIMIT = 0.02
+STEAL_RETRIES = 2
 #: A 90 % interval's half-width in standard deviations of a normal.
 Z90 = 1.6448536269514722
 
@@ -43,12 +55,29 @@ class Measurements:
 
     runs: dict[Cell, list[PairedRun]] = field(default_factory=dict)
     steps: dict[tuple[str, str], StepSamples] = field(default_factory=dict)
+    crowds: dict[tuple[str, str], tuple[CrowdPoint, ...]] = field(default_factory=dict)
     failures: dict[Cell, str] = field(default_factory=dict)
     interrupted: bool = False
 
     def add_steps(self, build: str, samples: StepSamples) -> None:
         key = (build, samples.program)
         self.steps[key] = self.steps[key].joined(samples) if key in self.steps else samples
+
+    def workloads(self) -> dict[tuple[str, str], Workload]:
+        """Return what each program demands under each build, by (build, program)."""
+        by_build: dict[str, list[tuple[CrowdPoint, ...]]] = {}
+        for (build, _), crowd in self.crowds.items():
+            by_build.setdefault(build, []).append(crowd)
+        controls = {build: control_ratios(crowds) for build, crowds in by_build.items()}
+        found = {}
+        for (build, program), samples in self.steps.items():
+            cold_start = cold_start_from(
+                self.crowds.get((build, program), ()),
+                releases=samples.releases,
+                controls=controls.get(build),
+            )
+            found[build, program] = workload_from_steps(program, samples, build, cold_start)
+        return found
 
 
 def validate(
@@ -107,14 +136,31 @@ def _measure_cell(
         return
     try:
         if (build.name, cell.program) not in into.steps:
-            time = study.cold_time
-            into.add_steps(build.name, measure_steps(build, program, time=0.05, cold_time=time))
-        run = measure_paired(build, program, cell.layout, study.turns)
+            into.add_steps(build.name, measure_steps(build, program, time=0.05))
+            crowd = measure_crowd(build, program, time=study.cold_time)
+            into.crowds[build.name, cell.program] = crowd
+        run = _undisturbed(build, program, cell.layout, study.turns)
     except MeasurementFailed as failure:
         into.failures[cell] = str(failure)
         return
     into.runs.setdefault(cell, []).append(run)
     into.add_steps(build.name, run.reference)
+
+
+def _undisturbed(build: Build, program: Path, layout: Layout, turns: Turns) -> PairedRun:
+    """Measure in turns, again while the host takes much away; return the least disturbed run.
+
+    What the host takes, it takes from layouts that use all cores more than from the single
+    thread beside them, so that their turns do not cancel it.
+    """
+    limit = STEAL_LIMIT * turns.time_of(layout) * len(os.sched_getaffinity(0))
+    best = measure_paired(build, program, layout, turns)
+    for _ in range(STEAL_RETRIES):
+        if best.run.steal_time <= limit:
+            break
+        again = measure_paired(build, program, layout, turns)
+        best = min(best, again, key=lambda one: one.run.steal_time)
+    return best
 
 
 def compare(
@@ -132,10 +178,7 @@ def compare(
         for cell in study.cells
         if cell in measurements.runs and cell not in measurements.failures
     ]
-    workloads = {
-        key: workload_from_steps(key[1], samples, key[0])
-        for key, samples in measurements.steps.items()
-    }
+    workloads = measurements.workloads()
     wanted = [workloads[cell.layout.build, cell.program] for cell in cells]
     layouts = [cell.layout for cell in cells]
     rows: list[Row] = []
@@ -155,11 +198,26 @@ def compare(
     except KeyboardInterrupt:
         interrupted = True
     return Validation(
-        rows=tuple(rows),
+        rows=_with_model_error(rows),
         skipped=tuple(Skipped(cell=cell, reason=reason) for cell, reason in failures.items()),
         seed=study.seed,
         interrupted=interrupted,
     )
+
+
+def _with_model_error(rows: Sequence[Row]) -> tuple[Row, ...]:
+    """Widen each row's interval by the error that the other programs' rows show."""
+    error_beside = held_out(rows)
+    widened = []
+    for row in rows:
+        error = error_beside(row)
+        if error is None:
+            widened.append(row)
+            continue
+        own = Interval(mean=row.predicted, lower=row.predicted_lower, upper=row.predicted_upper)
+        joined = error.widened("throughput", own, Regime(row.regime))
+        widened.append(replace(row, predicted_lower=joined.lower, predicted_upper=joined.upper))
+    return tuple(widened)
 
 
 def _attempt(predict: Predict, workload: Workload, layout: Layout) -> Prediction | str:
@@ -198,6 +256,7 @@ def _row(
         build=layout.build,
         mode=cell.mode,
         layout=str(layout),
+        regime=Regime.of(layout, cores).value,
         workers=layout.workers,
         switch_interval=layout.effective_switch_interval,
         predicted=prediction.throughput.mean,

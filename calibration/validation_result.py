@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gilplan.calibration.atomic_file import write_text
+from gilplan.calibration.model_error import LEAST_CELLS, ModelError
 from gilplan.calibration.study import Cell
 
 if TYPE_CHECKING:
@@ -21,14 +22,17 @@ METHODS = ("error", "error_amdahl", "error_processor_sharing", "error_one_interv
 class Row:
     """One cell: predicted, measured, and the errors, relative to the measured value.
 
-    Throughputs in tasks per second, response times in seconds. ``repeatability`` is half the
-    rounds' range relative to their median (None with one round).
+    Throughputs in tasks per second, response times in seconds. ``repeatability`` is the
+    half-width of the measurement's 90 % interval, relative to it. ``regime`` says what the
+    workers compete for; the predicted interval holds the model's error there, as found on the
+    other programs.
     """
 
     program: str
     build: str
     mode: str
     layout: str
+    regime: str
     workers: int
     switch_interval: float
     predicted: float
@@ -47,6 +51,15 @@ class Row:
     predicted_p95: float | None
     predicted_p99: float | None
     steal_time: float
+
+    def relative_error(self, measure: str) -> float | None:
+        """Return (measured - predicted) / predicted of "throughput", "p50", "p95" or "p99"."""
+        suffix = "" if measure == "throughput" else f"_{measure}"
+        predicted, measured = (
+            getattr(self, f"predicted{suffix}"),
+            getattr(self, f"measured{suffix}"),
+        )
+        return None if not predicted or measured is None else (measured - predicted) / predicted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +99,11 @@ class Validation:
         return pd.DataFrame(
             [asdict(row) for row in self.rows], columns=[each.name for each in fields(Row)]
         )
+
+    @property
+    def model_error(self) -> ModelError | None:
+        """What the cells say about later predictions; None when they are too few."""
+        return ModelError.of(self.rows) if len(self.rows) >= LEAST_CELLS else None
 
     def summaries(self) -> tuple[ErrorSummary, ...]:
         """Summarise the errors of the prediction and of each cheap rule; none without rows."""

@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 from multiprocessing import get_context
 
+from gilplan.calibration.model_error import Regime
 from gilplan.calibration.profile import Profile
 from gilplan.model.arrivals import Arrivals, Closed
 from gilplan.model.checks import require_count, require_positive
@@ -47,10 +48,30 @@ def predict(
     answer = partial(forecast, precision=precision, max_replications=max_replications)
     warnings = warnings_on(workload, profile)
     predictions = []
-    for prediction in _mapped(answer, scenarios, workers):
+    for simulated in _mapped(answer, scenarios, workers):
+        prediction = with_model_error(simulated, profile)
         predictions.append(replace(prediction, warnings=(*warnings, *prediction.warnings)))
         on_done(predictions[-1])
     return tuple(predictions)
+
+
+def with_model_error(prediction: Prediction, profile: Profile) -> Prediction:
+    """Return the prediction with intervals that hold the error which the last validation found.
+
+    Unchanged before the first validation on the profile's machine.
+    """
+    error = profile.model_error
+    if error is None:
+        return prediction
+    regime = Regime.of(prediction.layout, profile.machine.cores)
+    return replace(
+        prediction,
+        throughput=error.widened("throughput", prediction.throughput, regime),
+        response_time={
+            name: error.widened(name, interval, regime)
+            for name, interval in prediction.response_time.items()
+        },
+    )
 
 
 def predict_layout(

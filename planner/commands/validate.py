@@ -50,7 +50,8 @@ def validate(
 
     Each layout takes turns with a single thread of the same program, so that a machine that
     changes its speed does not spoil the comparison. Prints predicted, measured, error and how
-    repeatable the measurement is, with the errors of the rules of thumb beside them.
+    repeatable the measurement is, with the errors of the rules of thumb beside them. The errors
+    found become part of the profile, and of the intervals of later predictions.
 
     \b
     gilplan validate --quick
@@ -76,10 +77,12 @@ def validate(
         return
     import json
     from concurrent.futures import ProcessPoolExecutor
+    from dataclasses import replace
     from functools import partial
     from multiprocessing import get_context
 
     from gilplan.calibration.atomic_file import require_writable, write_text
+    from gilplan.calibration.profile import default_path, save
     from gilplan.calibration.realrun import shipped_programs
     from gilplan.calibration.study import Study
     from gilplan.calibration.validation import validate as validated
@@ -132,3 +135,8 @@ def validate(
     tell(f"skipped {each.cell}: {each.reason}" for each in validation.skipped)
     if validation.interrupted:
         raise click.exceptions.Exit(INTERRUPTED)
+    error = validation.model_error
+    if error is not None and not allow_foreign:
+        path = profile_path or default_path()
+        save(replace(profile, model_error=error), path)
+        tell([f"added to {path}: the model's error on {error.cells} layouts, for later intervals"])

@@ -2,8 +2,10 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
+from gilplan.calibration.model_error import ModelError
 from gilplan.calibration.profile import Profile
 from gilplan.model.arrivals import Open
 from gilplan.model.durations import Deterministic
@@ -106,3 +108,14 @@ def test_nothing_is_simulated_when_a_layout_cannot_be(profile: Profile) -> None:
     with pytest.raises(InvalidValue, match="precision"):
         predict(program(PARSE), ["3.13"], profile, precision=float("nan"), on_done=told.append)
     assert told == []
+
+
+def test_intervals_hold_the_error_of_the_last_validation(profile: Profile) -> None:
+    error = ModelError(half_widths={"throughput": {"all layouts": 0.2}}, cells=30)
+    validated = replace(profile, model_error=error)
+    (plain,) = predict(program(PARSE), ["3.13:threads=2"], profile, max_replications=4)
+    (wider,) = predict(program(PARSE), ["3.13:threads=2"], validated, max_replications=4)
+    assert wider.throughput.mean == plain.throughput.mean
+    expected = np.hypot(plain.throughput.half_width, 0.2 * plain.throughput.mean)
+    assert wider.throughput.half_width == pytest.approx(expected)
+    assert wider.response_time == plain.response_time
