@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from gilplan.planner.commands.checks import check_options, refusals_of
+from gilplan.planner.commands.checks import check_options
 from gilplan.planner.commands.options import (
     PATH,
     foreign_option,
@@ -87,7 +87,7 @@ def plan(
     from gilplan.model.units import parse_time
     from gilplan.planner.commands.output import print_json, print_table, tell
     from gilplan.planner.commands.profiles import usable_profile
-    from gilplan.planner.commands.targets import read_target
+    from gilplan.planner.commands.targets import read_refusals, read_target
     from gilplan.planner.plans.candidates import SWITCH_INTERVALS
     from gilplan.planner.plans.plan import plan as planned
     from gilplan.planner.plans.pool import pool
@@ -95,12 +95,12 @@ def plan(
 
     refusals = {}
     if check_target is not None or check_interpreters:
-        known = usable_profile(profile_path, allow_foreign=allow_foreign)
-        names = [known.runtime(name).build for name in builds] or [
-            runtime.build for runtime in known.runtimes
-        ]
-        refusals = refusals_of(check_target, check_interpreters, names)
-        tell(f"{place} cannot run: {reason}" for place, reason in refusals.items())
+        refusals = read_refusals(
+            usable_profile(profile_path, allow_foreign=allow_foreign),
+            builds=builds,
+            check_target=check_target,
+            check_interpreters=check_interpreters,
+        )
     with progress() as report:
         report("reading the workload and the profile", 0.0)
         work, arrivals = read_workload(workload)

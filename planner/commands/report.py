@@ -33,6 +33,8 @@ def report(
     intervals: tuple[str, ...],
     what_ifs: tuple[str, ...],
     confidence: float,
+    check_target: str | None,
+    check_interpreters: tuple[Path, ...],
     profile_path: Path | None,
     allow_foreign: bool,
     seed: int,
@@ -58,7 +60,7 @@ def report(
     from gilplan.model.units import parse_time
     from gilplan.planner.commands.output import tell
     from gilplan.planner.commands.profiles import usable_profile
-    from gilplan.planner.commands.targets import read_target
+    from gilplan.planner.commands.targets import read_refusals, read_target
     from gilplan.planner.plans.candidates import SWITCH_INTERVALS
     from gilplan.planner.plans.plan import plan as planned
     from gilplan.planner.plans.pool import pool
@@ -81,6 +83,9 @@ def report(
     measured = None if validation is None else read_measured(validation)
     for path in output:
         require_writable(path)
+    refusals = read_refusals(
+        profile, builds=builds, check_target=check_target, check_interpreters=check_interpreters
+    )
     with progress() as tell_progress, pool(profile.machine.cores) as executor:
         answer = planned(
             work,
@@ -88,6 +93,7 @@ def report(
             profile,
             builds=builds,
             switch_intervals=given or SWITCH_INTERVALS,
+            refusals=refusals,
             what_ifs=what_ifs,
             confidence=confidence,
             seed=seed,

@@ -1,6 +1,7 @@
 """The target of a plan, from the options that `plan` and `report` share."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -33,6 +34,26 @@ def read_target(
         growth=0.0 if growth is None else _growth(growth),
         survive=survive,
     )
+
+
+def read_refusals(
+    profile: "Profile",
+    *,
+    builds: Sequence[str],
+    check_target: str | None,
+    check_interpreters: Sequence[Path],
+) -> dict[str, str]:
+    """Return where the program cannot run and why, and tell it; empty where no check is asked."""
+    from gilplan.planner.commands.checks import refusals_of
+    from gilplan.planner.commands.output import tell
+
+    if check_target is None and not check_interpreters:
+        return {}
+    named = [profile.runtime(name).build for name in builds]
+    names = named or [runtime.build for runtime in profile.runtimes]
+    refusals = refusals_of(check_target, tuple(check_interpreters), names)
+    tell(f"{place} cannot run: {reason}" for place, reason in refusals.items())
+    return refusals
 
 
 def _number(text: str) -> object:
