@@ -37,6 +37,8 @@ TITLES = {
     "cores": ("cores", ""),
 }
 MEBIBYTE = 2.0**20
+#: Short names of the response time's columns.
+PERCENTILES = ("p50", "p95", "p99")
 
 
 def plot_sweep(sweep: Any, x: str, y: str = "throughput", *, series: str = "series") -> Chart:
@@ -64,7 +66,7 @@ def plot_sweep(sweep: Any, x: str, y: str = "throughput", *, series: str = "seri
 
 
 def plot_switch_interval(sweep: Any, y: str = "throughput") -> Chart:
-    """Draw ``y`` against the switch interval, with a slider over the intervals that were swept.
+    """Draw ``y`` ("throughput", "p99", ...) against the switch interval, with a slider over it.
 
     The rule follows the slider, and CPython's own 5 ms are marked.
     """
@@ -160,6 +162,8 @@ def _names(frame: pd.DataFrame, series: str) -> list[str]:
 
 def _curves(frame: pd.DataFrame, x: str, y: str, series: str) -> tuple[pd.DataFrame, str, str]:
     """Return ``series, x, value, lower, upper`` in units for the eye, and the axes' titles."""
+    if y in PERCENTILES:
+        y = f"response_time_{y}"
     x_unit, x_scale = _unit(frame, x)
     y_unit, y_scale = _unit(frame, y)
     columns = {"value": y, "lower": f"{y}_lower", "upper": f"{y}_upper"}

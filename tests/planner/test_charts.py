@@ -208,7 +208,7 @@ def test_a_sweep_keeps_the_order_of_its_series_and_leaves_out_unbounded_ends(
 
 
 def test_the_p99_of_a_sweep_says_what_it_is_and_in_what_unit(interval_frame: pd.DataFrame) -> None:
-    chart = charts.plot_sweep(interval_frame, "switch_interval", "response_time_p99")
+    chart = charts.plot_sweep(interval_frame, "switch_interval", "p99")
     assert ("b:threads=2", 0.1, 20.0) in rows(chart, "series", "x", "value")
     titles = {e.get("title") for _, e in encodings(spec(chart))}
     assert {"switch interval (ms)", "p99 response time (ms)"} <= titles
