@@ -299,6 +299,7 @@ class WorkloadTable(_Table):
     observed: ObservedTable | None = None
     arrivals: ArrivalsTable | None = None
     tasks: list[TaskTable]
+    background: list[TaskTable] = []
 
     def to_domain(self) -> Workload:
         return Workload(
@@ -310,4 +311,5 @@ class WorkloadTable(_Table):
             live_objects=self.live_objects,
             collections=self.collections,
             observed=self.observed.to_domain() if self.observed else None,
+            background=tuple(task.to_domain() for task in self.background),
         )

@@ -34,6 +34,7 @@ def to_toml(workload: Workload, arrivals: Arrivals | None = None) -> str:
     if workload.collections is not Collections.INCLUDED:
         document["collections"] = workload.collections.value
     document["tasks"] = [_task_table(task) for task in workload.tasks]
+    document |= _given({"background": [_task_table(task) for task in workload.background]})
     return tomli_w.dumps(document)
 
 

@@ -2,8 +2,12 @@
 
 from dataclasses import dataclass, fields
 
+import numpy as np
+
 from gilplan.model.errors import InvalidValue
 from gilplan.model.estimate import Estimate
+
+LEAST_FACTOR = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,3 +43,17 @@ class Observed:
         """The figures that were observed, by field."""
         named = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: value for name, value in named.items() if isinstance(value, Estimate)}
+
+    def drawn_factors(self, rng: np.random.Generator) -> tuple[float, float, float]:
+        """Draw by how much GIL-held, GIL-free and blocked times could be other than observed."""
+        overall = _factor(self.task_time, rng)
+        shares = (self.held_share, self.released_share, self.blocked_share)
+        held, released, blocked = (overall * _factor(share, rng) for share in shares)
+        return held, released, blocked
+
+
+def _factor(estimate: Estimate, rng: np.random.Generator) -> float:
+    if estimate.value <= 0:
+        return 1.0
+    # A wide interval's tail must not make a program of no time at all.
+    return max(estimate.redrawn(rng).value / estimate.value, LEAST_FACTOR)

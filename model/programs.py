@@ -16,7 +16,7 @@ from gilplan.model.lock import Lock
 from gilplan.model.scenario import Scenario
 from gilplan.model.streams import NANOSECONDS, Purpose, blocks, stream, times_ns
 from gilplan.model.worker import Draw, Step, Worker
-from gilplan.model.workload import Segment, SegmentKind
+from gilplan.model.workload import Segment, SegmentKind, Task
 
 
 class Programs:
@@ -34,6 +34,11 @@ class Programs:
             worker.prepared(task, self._steps(task.segments, worker, index, process, places))
             for task in self._scenario.workload.tasks
         ]
+
+    def background(self, worker: Worker, index: int, process: int, task: Task) -> list[Step]:
+        """Return the steps of a task that is done over and over beside the workers."""
+        steps = self._steps(task.segments, worker, index, process, iter(range(1_000_000)))
+        return worker.prepared(task, steps)
 
     def operations(self, worker: Worker, index: int) -> list[list[Operation]]:
         """Return the operations of each kind of task for an event loop in the worker's thread."""

@@ -262,7 +262,20 @@ class Run:
     def _tasks(self) -> tuple[Task, ...]:
         return self.scenario.workload.tasks
 
+    def _start_background(self) -> None:
+        """Start what runs beside the workers, in every interpreter; numbered after the workers."""
+        layout, background = self.scenario.layout, self.scenario.workload.background
+        for interpreter in range(layout.processes * layout.interpreters if background else 0):
+            process = interpreter // layout.interpreters
+            gil = self.gils[interpreter if layout.gil is GilMode.OWN else process]
+            for number, task in enumerate(background):
+                index = layout.workers + interpreter * len(background) + number
+                worker = self._worker(index, interpreter, gil)
+                steps = self.programs.background(worker, index, process, task)
+                self.env.process(worker.repeat(steps))
+
     def _start(self) -> None:
+        self._start_background()
         if self.scenario.layout.worker is WorkerKind.POOL:
             self._start_pool()
         else:

@@ -78,6 +78,13 @@ class Worker:
         """Return the steps of a task as this worker does them."""
         return list(steps)
 
+    def repeat(self, steps: Sequence[Step]) -> Steps:
+        """Go through the steps for ever, asked by nobody (a SimPy process)."""
+        yield from self.begin()
+        while True:
+            for step in steps:
+                yield from step()
+
     def python(self, demand: Draw, work: Work, poll_time: Draw) -> Steps:
         """Run bytecode under the GIL; hand the GIL over at a poll when asked to.
 

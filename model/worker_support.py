@@ -12,6 +12,11 @@ def check_worker(layout: Layout, runtime: Runtime, workload: Workload) -> None:
     """Raise `UnsupportedLayout` where the layout's worker kind cannot be run or predicted."""
     if layout.worker is WorkerKind.POOL:
         _check_pool(layout, runtime)
+        if workload.background:
+            raise UnsupportedLayout(
+                f"layout {layout}: worker must be 'thread' or 'event_loop' beside background "
+                "tasks, got 'pool': which of its interpreters has them is not said"
+            )
     elif layout.worker is WorkerKind.EVENT_LOOP:
         _check_event_loop(layout, runtime, workload)
 

@@ -1,7 +1,10 @@
 """What a program does, one task at a time: stretches of work and how each treats the GIL."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
+
+import numpy as np
 
 from gilplan.model.checks import require_finite, require_positive, require_share
 from gilplan.model.cold_start import ColdStart
@@ -81,6 +84,14 @@ class Segment:
     def holds_gil(self) -> bool:
         return self.kind in (SegmentKind.PYTHON, SegmentKind.HELD_NATIVE)
 
+    def scaled(self, factors: Mapping[SegmentKind, float]) -> "Segment":
+        """Return the segment with its duration times its kind's factor, inner ones too."""
+        return replace(
+            self,
+            duration=self.duration and self.duration.scaled(factors[self.kind]),
+            inner=tuple(segment.scaled(factors) for segment in self.inner),
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
@@ -131,6 +142,8 @@ class Workload:
     ``live_objects`` are the containers that an interpreter keeps alive with this program, and
     ``collections`` says whether the durations contain what collecting takes.
     ``observed`` sums up how sure the durations are; None where they were not observed.
+    ``background`` are tasks that another thread of each interpreter does over and over, one
+    thread each, beside the workers: they are not counted, but in the way.
     """
 
     name: str
@@ -141,6 +154,7 @@ class Workload:
     live_objects: float = 0.0
     collections: Collections = Collections.INCLUDED
     observed: Observed | None = None
+    background: tuple[Task, ...] = ()
 
     def __post_init__(self) -> None:
         require_finite("live_objects", self.live_objects)
@@ -148,11 +162,31 @@ class Workload:
             raise InvalidValue("tasks", "at least one task", [])
         if not self.mean_demand() > 0:
             raise InvalidValue("tasks", "longer than no time at all", self.mean_demand())
+        for task in self.background:
+            if not task.demand() > 0:
+                raise InvalidValue("background", "longer than no time at all", task.demand())
 
     def mean_demand(self, *kinds: SegmentKind) -> float:
         """Average time per task in segments of the given kinds, by weight."""
         total = sum(task.weight for task in self.tasks)
         return sum(task.weight * task.demand(*kinds) for task in self.tasks) / total
+
+    def redrawn(self, rng: np.random.Generator) -> "Workload":
+        """Return the workload with times redrawn from what was observed; itself if nothing was."""
+        if self.observed is None:
+            return self
+        held, released, blocked = self.observed.drawn_factors(rng)
+        factors = {
+            SegmentKind.PYTHON: held,
+            SegmentKind.HELD_NATIVE: held,
+            SegmentKind.RELEASED_NATIVE: released,
+            SegmentKind.WAIT: blocked,
+        }
+        tasks = tuple(
+            replace(task, segments=tuple(segment.scaled(factors) for segment in task.segments))
+            for task in self.tasks
+        )
+        return replace(self, tasks=tasks)
 
 
 def flatten(segments: tuple[Segment, ...]) -> tuple[Segment, ...]:

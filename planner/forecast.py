@@ -1,9 +1,10 @@
 """From a scenario to a prediction: replications until the asked precision.
 
-Two uncertainties are joined. The simulation's own noise shrinks with more replications. What the
-calibration does not know does not: a few replications are repeated with the machine's and the
-build's costs redrawn from their estimates, under the same random streams, and the spread of the
-paired differences is added whole.
+Two uncertainties are joined. The simulation's own noise shrinks with more replications. What
+calibration and observation do not know does not: a few replications are repeated with the
+machine's, the build's and the program's times redrawn from their estimates, under the same random
+streams, and the spread of the paired differences is added whole. (The third, what the model
+leaves out, is added by whoever knows of a validation: see `predictions`.)
 """
 
 from dataclasses import dataclass, replace
@@ -58,7 +59,7 @@ def scenario_for(
         at_best = min(at_best, clients / cycle)
     turns = INTERVALS_PER_RUN * layout.effective_switch_interval * max(layout.threads, 2)
     held = workload.mean_demand(SegmentKind.PYTHON, SegmentKind.HELD_NATIVE)
-    contended = layout.workers > layout.processes and held > 0
+    contended = (layout.workers > layout.processes or workload.background) and held > 0
     periods = 0.0 if quota is None else PERIODS_PER_RUN * quota.period
     run_time = max(TASKS_PER_RUN / at_best, turns if contended else 0.0, periods)
     if isinstance(arrivals, Recorded):
@@ -201,6 +202,7 @@ def _parameter_spread(scenario: Scenario, runs: list[_Measured], draws: int) -> 
                 scenario,
                 machine=scenario.machine.redrawn(rng),
                 runtime=scenario.runtime.redrawn(rng),
+                workload=scenario.workload.redrawn(rng),
                 replication=base.index,
             )
         )

@@ -17,7 +17,7 @@ from gilplan.model.layout import Layout
 from gilplan.model.prediction import Prediction
 from gilplan.model.runtime import Runtime
 from gilplan.model.scenario import Scenario
-from gilplan.model.workload import Segment, SegmentKind, Workload
+from gilplan.model.workload import Segment, SegmentKind, Task, Workload
 from gilplan.planner.forecast import forecast, scenario_for
 from gilplan.planner.layout_option import parse_layout
 
@@ -122,14 +122,16 @@ def on_build(workload: Workload, target: Runtime, profile: Profile) -> Workload:
     source = _source(workload, profile)
     if source is None or source.build == target.build:
         return workload
-    tasks = tuple(
-        replace(
-            task,
-            segments=tuple(_scaled(segment, source, target) for segment in task.segments),
-        )
-        for task in workload.tasks
+
+    def moved(task: Task) -> Task:
+        return replace(task, segments=tuple(_scaled(s, source, target) for s in task.segments))
+
+    return replace(
+        workload,
+        tasks=tuple(map(moved, workload.tasks)),
+        background=tuple(map(moved, workload.background)),
+        build=target.build,
     )
-    return replace(workload, tasks=tasks, build=target.build)
 
 
 def _source(workload: Workload, profile: Profile) -> Runtime | None:

@@ -11,6 +11,7 @@ from gilplan.model.arrivals import Open
 from gilplan.model.durations import Deterministic
 from gilplan.model.errors import InvalidValue, MissingBuild, UnsupportedLayout
 from gilplan.model.estimate import Estimate
+from gilplan.model.observed import Observed
 from gilplan.model.prediction import Prediction
 from gilplan.model.workload import Segment, SegmentKind, Task, Work, Workload
 from gilplan.planner.predictions import on_build, predict
@@ -119,3 +120,40 @@ def test_intervals_hold_the_error_of_the_last_validation(profile: Profile) -> No
     expected = np.hypot(plain.throughput.half_width, 0.2 * plain.throughput.mean)
     assert wider.throughput.half_width == pytest.approx(expected)
     assert wider.response_time == plain.response_time
+
+
+def observed(half: float) -> Observed:
+    sure = Estimate(value=1.0, lower=1.0, upper=1.0, source="exact")
+    time = Estimate(value=1e-3, lower=1e-3 * (1 - half), upper=1e-3 * (1 + half), source="exact")
+    none = Estimate(value=0.0, lower=0.0, upper=0.0, source="exact")
+    return Observed(
+        method="exact",
+        tasks=100,
+        held_share=sure,
+        released_share=none,
+        blocked_share=none,
+        task_time=time,
+    )
+
+
+def test_intervals_hold_the_doubt_of_the_observation(profile: Profile) -> None:
+    known, doubtful = (
+        predict(
+            replace(program(PARSE), observed=observed(half)),
+            ["3.13"],
+            profile,
+            max_replications=4,
+        )[0]
+        for half in (0.0, 0.2)
+    )
+    assert doubtful.throughput.mean == known.throughput.mean
+    assert doubtful.throughput.precision > known.throughput.precision + 0.05
+
+
+def test_redrawn_times_scatter_about_the_observed_ones() -> None:
+    workload = replace(program(PARSE, SCALE), observed=observed(0.2))
+    rng = np.random.default_rng(5)
+    drawn = [workload.redrawn(rng).mean_demand(SegmentKind.PYTHON) for _ in range(400)]
+    assert np.mean(drawn) == pytest.approx(1e-3, rel=0.03)
+    assert np.quantile(drawn, (0.05, 0.95)) == pytest.approx((0.8e-3, 1.2e-3), rel=0.06)
+    assert program(PARSE).redrawn(rng) == program(PARSE)

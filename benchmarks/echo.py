@@ -1,0 +1,188 @@
+"""An echo thread beside threads that compute: measured for real, and predicted.
+
+    .venv/bin/python benchmarks/echo.py [--builds 3.13,3.14] [--time 1.5] [--json FILE]
+
+One thread of a process answers a client in another process over TCP; 0, 1, 2 or 4 threads of the
+same process compute for ever under the same GIL, at switch intervals from 10 us to 100 ms: Dave
+Beazley's experiment (2010), which shows what a system call costs that gives up the GIL. What is
+measured beforehand is the echo alone: its requests per second, and how long ``sendall`` takes.
+The rest is predicted. Needs an idle machine with at least two cores.
+"""
+
+import argparse
+import json
+import socket
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from time import perf_counter
+
+from gilplan.calibration.builds import Build, find_builds, newest_of_each_series
+from gilplan.calibration.profile import Profile, default_path, load
+from gilplan.model.durations import Deterministic
+from gilplan.model.layout import Layout
+from gilplan.model.workload import Segment, SegmentKind, Task, Workload
+from gilplan.planner import predict
+
+INTERVALS = (1e-5, 1e-4, 1e-3, 5e-3, 2e-2, 1e-1)
+BESIDE = (0, 1, 2, 4)
+WARM_UP = 0.2
+#: What an echo's bytecode takes: a call, a test, a jump.
+BYTECODE_TIME = 1e-6
+SERVER = """
+import socket, sys, threading, time
+computing, interval = int(sys.argv[1]), float(sys.argv[2])
+sys.setswitchinterval(interval)
+listener = socket.create_server(("127.0.0.1", 0))
+print(listener.getsockname()[1], flush=True)
+client, _ = listener.accept()
+client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+sends = []
+def compute():
+    total = 0
+    while True:
+        total = (total + 1) % 1000003
+def echo():
+    while message := client.recv(64):
+        start = time.perf_counter()
+        client.sendall(message)
+        sends.append(time.perf_counter() - start)
+for _ in range(computing):
+    threading.Thread(target=compute, daemon=True).start()
+thread = threading.Thread(target=echo, daemon=True)
+thread.start()
+thread.join()
+sends.sort()
+print(sends[len(sends) // 2] if sends else 0.0, flush=True)
+sys.stdout.flush()
+__import__("os")._exit(0)
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Echo:
+    """What a client saw: requests per second, and the server's median time in ``sendall``."""
+
+    rate: float
+    send_time: float
+
+
+def run_echo(build: Build, computing: int, interval: float, time: float) -> Echo:
+    """Run server and client for real; ``time`` seconds count."""
+    with TemporaryDirectory(prefix="gilplan-") as scratch:
+        script = Path(scratch) / "server.py"
+        script.write_text(SERVER, encoding="utf-8")
+        command = [build.path, "-I", str(script), str(computing), str(interval)]
+        server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert server.stdout is not None
+        port = int(server.stdout.readline())
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            _requests(client, WARM_UP)
+            rate = _requests(client, time)
+        send_time = float(server.stdout.readline() or 0)
+        server.wait(timeout=60)
+    return Echo(rate=rate, send_time=send_time)
+
+
+def _requests(client: socket.socket, time: float) -> float:
+    began = now = perf_counter()
+    done = 0
+    while now < began + time:
+        client.sendall(b"x" * 32)
+        client.recv(64)
+        done += 1
+        now = perf_counter()
+    return done / (now - began)
+
+
+def echo_workload(alone: Echo, computing: int, profile: Profile, build: str) -> Workload:
+    """Return the echo thread's task, from the echo alone, with the computing threads beside."""
+    busy = alone.send_time + 2 * BYTECODE_TIME
+    away = 1 / alone.rate - busy
+    wake_latency = profile.machine.wake_latency
+    # The calibrated latency comes on top of the wait in the model; it is part of the real one.
+    near = min(
+        range(len(wake_latency.idle_times)), key=lambda k: abs(wake_latency.idle_times[k] - away)
+    )
+    wait = max(away - wake_latency.latencies[near].mean, 1e-6)
+    python = Segment(kind=SegmentKind.PYTHON, duration=Deterministic(BYTECODE_TIME))
+    task = Task(
+        name="echo",
+        segments=(
+            Segment(kind=SegmentKind.WAIT, duration=Deterministic(wait)),
+            python,
+            Segment(kind=SegmentKind.RELEASED_NATIVE, duration=Deterministic(alone.send_time)),
+            python,
+        ),
+    )
+    spin = Segment(kind=SegmentKind.PYTHON, duration=Deterministic(0.05))
+    beside = tuple(Task(name=f"compute {n}", segments=(spin,)) for n in range(computing))
+    return Workload(name="echo", tasks=(task,), build=build, background=beside)
+
+
+def compare(build: Build, profile: Profile, time: float) -> list[dict[str, object]]:
+    """Measure and predict every cell of one build."""
+    alone_runs = [run_echo(build, 0, 5e-3, time) for _ in range(3)]
+    alone = Echo(
+        rate=median(run.rate for run in alone_runs),
+        send_time=median(run.send_time for run in alone_runs),
+    )
+    rows: list[dict[str, object]] = []
+    gil = profile.runtime(build.name)
+    for computing in BESIDE:
+        for interval in INTERVALS if computing else (5e-3,):
+            measured = run_echo(build, computing, interval, time).rate
+            layout = Layout(build=gil.build, gil="own" if gil.gil_per_interpreter else "shared",
+                            switch_interval=interval)  # fmt: skip
+            (prediction,) = predict(
+                echo_workload(alone, computing, profile, build.name), [layout], profile
+            )
+            predicted = prediction.throughput.mean
+            rows.append(
+                {
+                    "build": build.name,
+                    "computing": computing,
+                    "switch_interval": interval,
+                    "measured": measured,
+                    "predicted": predicted,
+                    "error": predicted / measured - 1,
+                }
+            )
+            print(
+                f"{build.name:9} {computing} computing, {interval * 1e3:g} ms: "
+                f"measured {measured:8.1f}/s, predicted {predicted:8.1f}/s, "
+                f"error {predicted / measured - 1:+.0%}",
+                flush=True,
+            )
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="An echo thread beside computing ones.")
+    parser.add_argument("--builds", default="", help="such as 3.13,3.14; default: all known")
+    parser.add_argument("--time", type=float, default=1.5, help="seconds of each run")
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    profile = load(default_path())
+    known = {runtime.build for runtime in profile.runtimes if not runtime.free_threaded}
+    builds = [b for b in newest_of_each_series(find_builds()[0]) if b.name in known]
+    if options.builds:
+        names = {profile.runtime(name).build for name in options.builds.split(",")}
+        builds = [build for build in builds if build.name in names]
+    rows = [row for build in builds for row in compare(build, profile, options.time)]
+    errors = sorted(
+        abs(float(str(row["error"]))) for row in rows if float(str(row["measured"])) > 50
+    )
+    if errors:
+        print(f"over 50 requests/s: median error {median(errors):.0%}, worst {errors[-1]:.0%}")
+    if options.json is not None:
+        options.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
