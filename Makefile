@@ -10,12 +10,13 @@ CANDIDATES := $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help plan setup test lint types layers wheel check clean FORCE
+.PHONY: help plan setup test lint types layers wheel notebooks check clean FORCE
 
 help:
 	@echo "make plan     calibrate this machine quickly and rank layouts for the example workload"
 	@echo "make test     run the test suite"
-	@echo "make check    test, lint, types, layers, wheel: what CI runs"
+	@echo "make check    test, lint, types, layers, wheel, notebooks: what CI runs"
+	@echo "make notebooks  calibrate quickly and execute the notebooks"
 	@echo "make setup    set up .venv with everything a developer needs"
 	@echo "make clean    remove .venv and everything built"
 
@@ -40,7 +41,16 @@ layers: $(VENV)/.installed-dev
 wheel: $(VENV)/.installed-dev
 	.ci/wheel $(BIN)/python
 
-check: test lint types layers wheel
+# With a quick profile of their own: what the user has measured is left alone. Nothing is written
+# back: the notebooks are kept without outputs.
+notebooks: export XDG_DATA_HOME := $(CURDIR)/build/notebooks
+notebooks: $(VENV)/.installed-notebooks
+	$(BIN)/gilplan calibrate --quick
+	cd notebooks && for each in *.ipynb; do \
+		echo "$$each"; ../$(BIN)/jupyter-execute --timeout=600 "$$each" || exit 1; \
+	done
+
+check: test lint types layers wheel notebooks
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis \
@@ -69,7 +79,7 @@ $(VENV)/.created:
 # The strict editable install links module files one by one: install again when the list of
 # files changes. An edit inside a file leaves this list, and so the install, alone.
 $(VENV)/.modules: FORCE | $(VENV)/.created
-	@find $(FOLDERS) \( -name '*.py' -o -name '*.toml' -o -name py.typed \) | LC_ALL=C sort > $@.new; \
+	@find $(FOLDERS) \( -name '*.py' -o -name '*.toml' -o -name 'page.*' -o -name py.typed \) | LC_ALL=C sort > $@.new; \
 	if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 
 $(VENV)/.installed-runtime: pyproject.toml $(VENV)/.modules
@@ -80,6 +90,11 @@ $(VENV)/.installed-runtime: pyproject.toml $(VENV)/.modules
 $(VENV)/.installed-test: pyproject.toml $(VENV)/.modules
 	@echo "installing gilplan[test]"
 	@$(PIP) install --editable '.[test]'
+	@touch $(VENV)/.installed-runtime $@
+
+$(VENV)/.installed-notebooks: pyproject.toml $(VENV)/.modules
+	@echo "installing gilplan[notebooks]"
+	@$(PIP) install --editable '.[notebooks]'
 	@touch $(VENV)/.installed-runtime $@
 
 $(VENV)/.installed-dev: pyproject.toml $(VENV)/.modules
