@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from gilplan.calibration.builds import Build, find_builds, newest_of_each_series
+from gilplan.calibration.crowd import cold_start_from, measure_crowd
 from gilplan.calibration.openloop import highest_rate
 from gilplan.calibration.pairing import Turns, measure_paired
 from gilplan.calibration.profile import Profile, default_path, load
@@ -33,6 +34,7 @@ from gilplan.calibration.steps import StepSamples, workload_from_steps
 from gilplan.calibration.study import natural_gil
 from gilplan.model.errors import MeasurementFailed
 from gilplan.model.layout import GilMode, Layout
+from gilplan.model.workload import Workload
 from gilplan.planner.plans.plan import plan
 from gilplan.planner.plans.pool import pool
 from gilplan.planner.plans.sustained import capacity_runs, sustainable_rate
@@ -82,7 +84,7 @@ def choose_layouts(
         steps = steps.joined(run.reference)
     with pool(cores) as executor:
         answer = plan(
-            workload_from_steps(program, steps, reference.name),
+            workload_of(program, path, steps, reference),
             Target(cores_up_to=cores),
             profile,
             layouts=sorted(measured, key=str),
@@ -107,6 +109,13 @@ def choose_layouts(
     }
 
 
+def workload_of(program: str, path: Path, steps: StepSamples, build: Build) -> Workload:
+    """Return what the steps demand, and what the threads pay for each other's turns."""
+    crowd = measure_crowd(build, path, time=4.0)
+    cold_start = cold_start_from(crowd, releases=steps.releases)
+    return workload_from_steps(program, steps, build.name, cold_start)
+
+
 def compare_rate(
     program: str, path: Path, build: Build, profile: Profile, *, time: float, seed: int
 ) -> dict[str, Any]:
@@ -122,9 +131,8 @@ def compare_rate(
         build, path, layout, limit=limit, at_most=1.3 * layout.workers, time=time, rng=rng
     )
     steps: StepSamples = cold.joined(found.steps)
-    trials = Trials(
-        workload=workload_from_steps(program, steps, build.name), profile=profile, seed=seed
-    )
+    workload = workload_of(program, path, steps, build)
+    trials = Trials(workload=workload, profile=profile, seed=seed)
     target = Target(rate=1.0, slos=(Slo(measure="p99", limit=limit),), cores_up_to=cores)
     capacities = [run["throughput"] for run in capacity_runs(layout, trials)]
     predicted = sustainable_rate(layout, target, trials, capacities, 0.9)
