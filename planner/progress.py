@@ -31,7 +31,7 @@ def progress() -> Iterator[Report]:
 
 
 def counted(report: Report, text: str, total: int) -> Callable[[object], None]:
-    """Return what to call with each result: reports ``text`` with how many of ``total`` are done."""
+    """Return what to call with each result: it reports ``text`` with how many of how many."""
     done: list[object] = []
 
     def count(result: object) -> None:
