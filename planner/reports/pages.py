@@ -71,7 +71,7 @@ def html_page(material: Material) -> str:
     sections = sections_of(material)
     figures = [figure for section in sections for figure in section.figures]
     scripts = (_renderer(), _asset("page.js"))
-    return _template("page.html").render(
+    page: str = _template("page.html").render(
         **_headline(material),
         sections=sections,
         specs={figure.name: _json_block(figure.chart) for figure in figures},
@@ -79,11 +79,12 @@ def html_page(material: Material) -> str:
         scripts=[Markup(script) for script in scripts],
         script_hashes=Markup(" ".join(f"'{_hash(script)}'" for script in scripts)),
     )
+    return page
 
 
 def markdown_page(material: Material) -> str:
     """Return the report as Markdown: the same text and tables; charts are for the HTML file."""
-    text = _template("page.md", finalize=_markdown_text).render(
+    text: str = _template("page.md", finalize=_markdown_text).render(
         **_headline(material), sections=sections_of(material)
     )
     return text.strip() + "\n"
@@ -138,7 +139,7 @@ def _json_block(chart: Any) -> Markup:
 def _renderer() -> str:
     """Return Vega, Vega-Lite and Vega-Embed as one script, of the version that Altair writes."""
     version = alt.SCHEMA_VERSION.removeprefix("v").rsplit(".", 1)[0]
-    bundle = vl_convert.javascript_bundle(vl_version=version)
+    bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=version)
     assert "</script" not in bundle.lower()
     return bundle
 
