@@ -3,8 +3,8 @@
     .venv/bin/python benchmarks/sweep.py [--workers 2] [--rounds 3] [--points 24] [--json]
 
 Sweeps of the example workload on this machine's profile, the numbers of workers taking turns, so
-that a machine that changes its speed changes all of them. ``sweep`` is from the first point to the
-last, ``whole`` includes the start of the workers, which each import SciPy.
+that a machine that changes its speed changes all of them. The start of the workers, which each
+import SciPy, is included.
 """
 
 import argparse
@@ -17,19 +17,14 @@ from gilplan.calibration.profile import Profile, default_path, load
 from gilplan.calibration.workload_file import read_workload
 from gilplan.model.workload import Workload
 from gilplan.planner import sweep
-from gilplan.planner.sweeps.sweep import Progress
 
 LAYOUT = "*:threads=4"
 
 
-def seconds(workload: Workload, profile: Profile, points: int, workers: int) -> tuple[float, float]:
-    """Return how long one sweep takes, whole and from its first finished point to its last."""
-    told: list[float] = []
-
-    def tell(progress: Progress) -> None:
-        told.append(time.perf_counter())
-
+def seconds(workload: Workload, profile: Profile, points: int, workers: int) -> float:
+    """Return how long one sweep takes."""
     build = next(runtime.build for runtime in profile.runtimes if not runtime.free_threaded)
+    began_at = time.perf_counter()
     sweep(
         workload,
         [LAYOUT],
@@ -37,10 +32,8 @@ def seconds(workload: Workload, profile: Profile, points: int, workers: int) -> 
         grid={"build": [build], "switch_interval": f"1ms:5ms:log:{points}"},
         precision=0.05,
         executor=f"local:{workers}",
-        on_progress=tell,
     )
-    began_at, first, last = told[0], told[1], told[-1]
-    return last - began_at, last - first
+    return time.perf_counter() - began_at
 
 
 def main() -> None:
@@ -53,21 +46,19 @@ def main() -> None:
     with as_file(files("gilplan.planner") / "examples" / "web_request.toml") as path:
         workload, _ = read_workload(path)
     profile = load(default_path())
-    times: dict[int, list[tuple[float, float]]] = {1: [], options.workers: []}
+    times: dict[int, list[float]] = {1: [], options.workers: []}
     for _ in range(options.rounds):
         for workers, taken in times.items():
             taken.append(seconds(workload, profile, options.points, workers))
     if options.json:
         print(json.dumps(times))
         return
-    pairs = list(zip(times[1], times[options.workers], strict=True))
-    for index, name in enumerate(("whole", "sweep")):
-        ratios = [one[index] / many[index] for one, many in pairs]
-        print(
-            f"{name}: {options.workers} workers are {statistics.median(ratios):.2f} x one "
-            f"({min(ratios):.2f} to {max(ratios):.2f}, {options.rounds} rounds; one takes "
-            f"{statistics.median(one[index] for one, _ in pairs):.1f} s)"
-        )
+    ratios = [one / many for one, many in zip(times[1], times[options.workers], strict=True)]
+    print(
+        f"{options.workers} workers are {statistics.median(ratios):.2f} x one "
+        f"({min(ratios):.2f} to {max(ratios):.2f}, {options.rounds} rounds; "
+        f"one takes {statistics.median(times[1]):.1f} s)"
+    )
 
 
 if __name__ == "__main__":
