@@ -99,6 +99,7 @@ def sweep(
     from gilplan.planner.sweeps.grid import read_grid
     from gilplan.planner.sweeps.pace import paced
     from gilplan.planner.sweeps.sweep import sweep as swept
+    from gilplan.planner.sweeps.tables import left_out_lines
 
     grid = _grid(axes)
     read_grid(layouts, grid, allow_many=yes)
@@ -131,7 +132,7 @@ def sweep(
         write_frame(result, output)
     _show(result, form)
     tell(result.notes)
-    tell(f"left out {each.point}: {each.reason}" for each in result.left_out)
+    tell(left_out_lines(result.left_out))
     tell([f"{result.ran:,} points run, {result.found:,} were in {kept}"])
 
 
