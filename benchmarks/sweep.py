@@ -1,6 +1,6 @@
 """How much faster a sweep is on more local workers than on one, in the same run.
 
-    .venv/bin/python benchmarks/sweep.py [--workers 2] [--rounds 3] [--points 24] [--json]
+    .venv/bin/python benchmarks/sweep.py [--workers 2] [--rounds 2] [--points 64] [--json]
 
 Sweeps of the example workload on this machine's profile, the numbers of workers taking turns, so
 that a machine that changes its speed changes all of them. The start of the workers, which each
@@ -39,8 +39,8 @@ def seconds(workload: Workload, profile: Profile, points: int, workers: int) -> 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--points", type=int, default=24)
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--points", type=int, default=64)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     with as_file(files("gilplan.planner") / "examples" / "web_request.toml") as path:
