@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from gilplan.calibration.profile import Profile, save
+from gilplan.calibration.profile import FORMAT_VERSION, Profile, save
 from gilplan.planner.cli import main
 
 Output = pytest.CaptureFixture[str]
@@ -147,8 +147,11 @@ def test_a_profile_that_cannot_be_used_is_told(
     arguments = ["predict", str(workload_path), "--layout", "3.13", "--profile", str(profile_path)]
     assert "machine must be this one" in refused(arguments, capsys)
     text = profile_path.read_text()
-    profile_path.write_text(text.replace('"format_version": 1', '"format_version": 2'))
-    assert "format_version must be 1, got 2" in refused(arguments, capsys)
+    now = f'"format_version": {FORMAT_VERSION}'
+    assert now in text
+    profile_path.write_text(text.replace(now, '"format_version": 0'))
+    told = refused(arguments, capsys)
+    assert f"format_version must be {FORMAT_VERSION}, got 0" in told
     profile_path.write_text(text[:1000])
     assert "truncated or not JSON" in refused(arguments, capsys)
     profile_path.unlink()
@@ -190,13 +193,20 @@ def test_the_help_of_each_command_shows_an_example(command: str, capsys: Output)
     assert f"\n  gilplan {command}" in capsys.readouterr().out
 
 
+def hear_interrupts() -> None:
+    """Undo what a shell does to its background jobs, of which this suite may be one."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_an_interrupt_ends_with_one_line_and_status_130(tmp_path: Path) -> None:
     pipe = tmp_path / "workload.toml"
     os.mkfifo(pipe)
     code = "import sys; from gilplan.planner.cli import main; sys.exit(main())"
     command = [sys.executable, "-c", code, "predict", str(pipe), "--layout", "3.13"]
     with (
-        subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as child,
+        subprocess.Popen(
+            command, stderr=subprocess.PIPE, text=True, preexec_fn=hear_interrupts
+        ) as child,
         pipe.open("w"),  # once both ends are open, the command is reading
     ):
         child.send_signal(signal.SIGINT)
