@@ -50,11 +50,17 @@ def switches(one: list[list[int]], other: list[list[int]]) -> int:
 
 def main() -> None:
     reading, writing = os.pipe()
-    text = f"{SPIN}\nos.write({writing}, repr(spin({TIME})).encode())\nos.close({writing})"
+    ready, tell_ready = os.pipe()
+    text = (
+        f"{SPIN}\nos.write({tell_ready}, b'.')\n"
+        f"os.write({writing}, repr(spin({TIME})).encode())\nos.close({writing})"
+    )
     namespace: dict[str, object] = {}
     exec(SPIN, namespace)
     thread = threading.Thread(target=new_interpreter, args=(text,))
     thread.start()
+    # Making an interpreter takes long beside a thread that spins: it could find that one done.
+    os.read(ready, 1)
     mine = namespace["spin"](TIME)  # type: ignore[operator]
     thread.join()
     theirs = json.loads(os.read(reading, 1 << 16))
