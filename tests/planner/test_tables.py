@@ -66,6 +66,7 @@ def test_a_validation_is_shown_by_cell_and_by_method(profile: Profile) -> None:
         build="3.13.0",
         mode="threads",
         layout=str(layout),
+        regime="several workers behind a GIL",
         workers=2,
         switch_interval=0.005,
         predicted=110.0,
