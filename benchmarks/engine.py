@@ -47,9 +47,11 @@ MACHINE = Machine(
         idle_times=(1e-5, 1e-3), latencies=(Empirical((2e-6, 2e-5)), Empirical((4e-5, 9e-5)))
     ),
     handoff_latency=Empirical((2e-6, 2e-5)),
+    retry_time=Empirical((0.0,)),
     signal_time=known(2e-6),
     timer_slack=known(5e-5),
-    time_slice=known(3e-3),
+    base_slice=0.0014,
+    tick=0.004,
     preemption_latency=known(1e-5),
     context_switch_time=known(2e-6),
     forced_switch_time=known(2e-5),

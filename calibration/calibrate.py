@@ -10,6 +10,7 @@ from gilplan.calibration.campaign import reference_of, run_campaign
 from gilplan.calibration.cpu_quota import read_quota, read_slice
 from gilplan.calibration.fingerprint import Fingerprint, take_fingerprint
 from gilplan.calibration.parameters import machine_from, runtime_from
+from gilplan.calibration.scheduler import read_base_slice, read_tick
 from gilplan.model.errors import MeasurementFailed, MissingBuild
 from gilplan.model.machine import Machine
 from gilplan.model.runtime import Runtime
@@ -61,6 +62,8 @@ def calibrate(
         reference,
         identity=fingerprint.identity,
         cores=fingerprint.cores,
+        base_slice=read_base_slice(fingerprint.cores),
+        tick=read_tick(),
         rng=rng,
     )
     machine = replace(machine, quota=read_quota(), bandwidth_slice=read_slice())

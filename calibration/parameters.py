@@ -1,5 +1,7 @@
 """From a campaign's raw samples to the machine's and the builds' parameters."""
 
+from math import ceil
+
 import numpy as np
 
 from gilplan.calibration.boundaries import boundaries_from, loop_costs_from
@@ -29,24 +31,38 @@ WAKE_SAMPLES = 200
 LONGEST_SLACK = 1e-3
 #: Waking by a timer and by another core differ by microseconds: no reason for a note.
 SLACK_TOLERANCE = 1e-5
+TURN_TOLERANCE = 0.2
 
 
 def machine_from(
-    samples: Samples, reference: str, *, identity: str, cores: int, rng: np.random.Generator
+    samples: Samples,
+    reference: str,
+    *,
+    identity: str,
+    cores: int,
+    base_slice: float,
+    tick: float,
+    rng: np.random.Generator,
 ) -> Machine:
     """Fit the machine to what the reference build measured.
 
+    ``base_slice`` and ``tick`` are what the kernel says of its scheduler, seconds; a turn that
+    was measured longer or shorter than they make it is noted.
+
     Costs of the scheduler that could not be measured are assumed, flagged not identifiable and
-    noted. Raises `MeasurementFailed` without speeds, wake-up or hand-off latencies.
+    noted. Raises `MeasurementFailed` without speeds, wake-up or hand-off latencies or
+    the cost of waiting.
     """
     wake = wake_latency(samples, reference)
     slack = timer_slack(samples, reference, wake, rng)
+    check_turns(samples, reference, ceil(base_slice / tick) * tick)
     return Machine(
         identity=identity,
         cores=cores,
         speeds={work: speed_curve(samples, reference, work, cores, rng) for work in Work},
         wake_latency=wake,
         handoff_latency=handoff_latency(samples, reference),
+        retry_time=retry_time(samples, reference),
         signal_time=median_difference(
             samples.pooled(f"wake/{reference}", "signal"),
             samples.pooled(f"wake/{reference}", "quiet write"),
@@ -55,10 +71,11 @@ def machine_from(
             floor=0.0,
         ),
         timer_slack=slack,
-        time_slice=time_slice(samples, reference, rng),
         preemption_latency=preemption_latency(samples, reference, slack, rng),
         context_switch_time=context_switch_time(samples, reference, rng),
         forced_switch_time=forced_switch_time(samples, reference, rng),
+        base_slice=base_slice,
+        tick=tick,
     )
 
 
@@ -129,6 +146,16 @@ def handoff_latency(samples: Samples, reference: str) -> Empirical:
     return thinned(gaps, HANDOFF_SAMPLES)
 
 
+def retry_time(samples: Samples, reference: str) -> Empirical:
+    """Return what a wait for the GIL costs that runs out; differences below 0 are noise."""
+    taken = samples.pooled(f"retry/{reference}", "retry")
+    if not taken:
+        raise MeasurementFailed(
+            "retry: the cost of waiting for the GIL was not measured; name a build with a GIL"
+        )
+    return thinned([max(cost, 0.0) for cost in taken], HANDOFF_SAMPLES)
+
+
 def timer_slack(
     samples: Samples, reference: str, wake: WakeLatency, rng: np.random.Generator
 ) -> Estimate:
@@ -189,14 +216,15 @@ def preemption_latency(
     return median([x - slack.value for x in busy], source="preempt", rng=rng, floor=0.0)
 
 
-def time_slice(samples: Samples, reference: str, rng: np.random.Generator) -> Estimate:
-    """Estimate how long a thread runs before another runnable one gets its core."""
-    runs = samples.pooled(f"slice/{reference}", "slice")
-    if not runs:
-        samples.note("time slice: assumed 4 ms, not measured")
-        # EEVDF's base slice (0.7 to 2.8 ms), rounded up to a tick of 1, 4 or 10 ms.
-        return _assumed(4e-3, 1e-3, 1e-2, "slice")
-    return median(runs, source="slice", rng=rng)
+def check_turns(samples: Samples, reference: str, expected: float) -> None:
+    """Note it if two threads on one core did not take turns as the kernel's settings say."""
+    turns = samples.pooled(f"slice/{reference}", "slice")
+    found = float(np.median(turns)) if turns else expected
+    if abs(found - expected) > TURN_TOLERANCE * expected:
+        samples.note(
+            f"scheduler: two threads on one core changed every {found * 1e3:.2f} ms, not every "
+            f"{expected * 1e3:.2f} ms as its base slice and tick make it"
+        )
 
 
 def context_switch_time(samples: Samples, reference: str, rng: np.random.Generator) -> Estimate:

@@ -21,9 +21,9 @@ from collections import deque
 from collections.abc import Callable, Generator
 from typing import Any
 
-from gilplan.model.alarm import Alarm, call_after
+from gilplan.model.alarm import Alarm
 from gilplan.model.clock import Clock
-from gilplan.model.cores import Cores
+from gilplan.model.cores import Core, Cores
 from gilplan.model.recorder import Recorder, State
 from gilplan.model.thread import Thread
 
@@ -36,10 +36,10 @@ Steps = Generator[Alarm, Any, Any]
 class Gil:
     """One GIL object. Times are integer nanoseconds.
 
-    ``interval`` is the switch interval and ``timer_slack`` what the kernel adds to each timed
-    wait; ``signal_time`` the CPU time that waking a waiter costs the one who drops;
-    ``handoff_latency()`` the time from the drop until the thread that has just asked for it
-    runs; ``hardly_asleep`` how long after its request a waiter counts as that.
+    ``interval`` is the switch interval; ``signal_time`` the CPU time that waking a waiter costs
+    the one who drops; ``handoff_latency()`` the time from the drop until the thread that has just
+    asked for it runs; ``hardly_asleep`` how long after its request a waiter counts as that;
+    ``retry_time()`` the CPU time that a wait costs which runs out.
     """
 
     def __init__(
@@ -49,9 +49,9 @@ class Gil:
         *,
         index: int = 0,
         interval: int,
-        timer_slack: int,
         signal_time: int = 0,
         handoff_latency: Callable[[], int],
+        retry_time: Callable[[], int],
         hardly_asleep: int = 20_000,
         preempts_across_interpreters: bool = True,
         recorder: Recorder | None = None,
@@ -67,9 +67,9 @@ class Gil:
         self.held_time = 0
         self._taken_at = 0
         self._cores = cores
-        self._timer_slack = timer_slack
         self._signal_time = signal_time
         self._handoff_latency = handoff_latency
+        self._retry_time = retry_time
         self._hardly_asleep = hardly_asleep
         self._preempts_across_interpreters = preempts_across_interpreters
         self._recorder = recorder
@@ -88,7 +88,7 @@ class Gil:
             self.last_holder = thread
             self.switch_number += 1
         if self.forced:
-            self._cores.wake(self.forced.popleft())
+            self._cores.wake(self.forced.popleft(), waker=thread.core)
         thread.drop_requested = False
         if self._recorder is not None:
             self._recorder.gil_passed(self.env.now, self.index, thread.index)
@@ -101,7 +101,7 @@ class Gil:
         if self._recorder is not None:
             self._recorder.gil_passed(self.env.now, self.index, None)
         if self.waiters:
-            self._signal(self.waiters.popleft())
+            self._signal(self.waiters.popleft(), thread.core)
             thread.overhead += self._signal_time
         if thread.drop_requested:
             thread.drop_requested = False
@@ -119,27 +119,27 @@ class Gil:
         return self.held_time + (self.env.now - self._taken_at if self.locked else 0)
 
     def _timed_wait(self, thread: Thread) -> Alarm:
+        assert thread.core is not None, "only a thread on a core can wait"
+        core = thread.core.index
         alarm = self._cores.block(thread, State.WAITING_GIL)
         self.waiters.append(thread)
-        call_after(
-            self.env,
-            self.interval + self._timer_slack,
-            lambda _: self._expire(thread) if thread.alarm is alarm else None,
-        )
+        thread.timer = self._cores.timers.start(core, self.interval, lambda: self._expire(thread))
         return alarm
 
     def _expire(self, thread: Thread) -> None:
-        if thread in self.waiters:
-            self.waiters.remove(thread)
-            self._cores.wake(thread, TIMED_OUT)
+        self.waiters.remove(thread)
+        thread.wake_work = self._retry_time()
+        self._cores.wake(thread, TIMED_OUT)
 
-    def _signal(self, waiter: Thread) -> None:
+    def _signal(self, waiter: Thread, waker: Core | None) -> None:
+        assert waiter.timer is not None, "who waits has a timer"
+        self._cores.timers.cancel(waiter.timer)
         latency = None
         if self._asked is not None:
             asker, asked_at = self._asked
             if asker is waiter and self.env.now - asked_at <= self._hardly_asleep:
                 latency = self._handoff_latency()
-        self._cores.wake(waiter, SIGNALLED, latency)
+        self._cores.wake(waiter, SIGNALLED, latency, waker)
 
     def _request_drop(self, waiter: Thread) -> None:
         holder = self.last_holder
@@ -153,12 +153,16 @@ class Gil:
                 holder.unfinished += self._cores.cut(holder, holder.poll_time())
 
 
+def _nothing() -> int:
+    return 0
+
+
 class NoGil(Gil):
     """What a free-threaded build has in its place: nobody waits for anybody."""
 
     def __init__(self, env: Clock, cores: Cores, *, index: int = 0) -> None:
         super().__init__(
-            env, cores, index=index, interval=1, timer_slack=0, handoff_latency=lambda: 0
+            env, cores, index=index, interval=1, handoff_latency=_nothing, retry_time=_nothing
         )
 
     def take(self, thread: Thread) -> Steps:

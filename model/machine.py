@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from gilplan.model.checks import require_count
+from gilplan.model.checks import require_count, require_positive
 from gilplan.model.durations import Empirical
 from gilplan.model.errors import InvalidValue
 from gilplan.model.estimate import Estimate
@@ -40,9 +40,11 @@ class Machine:
 
     ``speeds[work][k]`` is the speed of each of ``k + 1`` active cores relative to one;
     ``handoff_latency`` is the time from a release of the GIL until the waiter that has just
-    asked for it runs (it is hardly asleep); ``signal_time`` the CPU time that waking a sleeping
+    asked for it runs (it is hardly asleep); ``retry_time`` the CPU time of a thread whose wait for
+    the GIL ran out, until it waits again; ``signal_time`` the CPU time that waking a sleeping
     thread costs the one who wakes it; ``timer_slack`` what the kernel adds to a timed
-    wait; ``time_slice`` how long a thread runs before another runnable one gets its core;
+    wait; ``base_slice`` the time after which the scheduler looks for another thread to run, which
+    it does when the timer ticks, every ``tick``;
     ``preemption_latency`` how long a thread that wakes on a busy core waits for it when the
     scheduler lets it go first; ``context_switch_time`` what a voluntary
     switch on a core costs, ``forced_switch_time`` one at the end of a slice, with the timer
@@ -55,17 +57,21 @@ class Machine:
     speeds: dict[Work, tuple[Estimate, ...]]
     wake_latency: WakeLatency
     handoff_latency: Empirical
+    retry_time: Empirical
     signal_time: Estimate
     timer_slack: Estimate
-    time_slice: Estimate
     preemption_latency: Estimate
     context_switch_time: Estimate
     forced_switch_time: Estimate
+    base_slice: float
+    tick: float
     quota: Quota | None = None
     bandwidth_slice: float = 0.005
 
     def __post_init__(self) -> None:
         require_count("cores", self.cores)
+        require_positive("base_slice", self.base_slice)
+        require_positive("tick", self.tick)
         for work in Work:
             if len(self.speeds.get(work, ())) < 1:
                 raise InvalidValue(f"speeds[{work}]", "given for at least one active core", ())
@@ -85,7 +91,6 @@ class Machine:
             },
             signal_time=self.signal_time.redrawn(rng),
             timer_slack=self.timer_slack.redrawn(rng),
-            time_slice=self.time_slice.redrawn(rng),
             preemption_latency=self.preemption_latency.redrawn(rng),
             context_switch_time=self.context_switch_time.redrawn(rng),
             forced_switch_time=self.forced_switch_time.redrawn(rng),

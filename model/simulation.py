@@ -116,7 +116,10 @@ class Run:
             "switch_time": to_ns(machine.context_switch_time.value),
             "forced_switch_time": to_ns(machine.forced_switch_time.value),
             "preemption_latency": to_ns(machine.preemption_latency.value),
-            "slice_time": to_ns(machine.time_slice.value),
+            "base_slice": to_ns(machine.base_slice),
+            "tick": to_ns(machine.tick),
+            "first_tick": int(self._stream(Purpose.LATENCY, 2).integers(to_ns(machine.tick))),
+            "timer_slack": to_ns(machine.timer_slack.value),
             "warm_up": to_ns(cold_start.warm_up) if cold_start else 0,
         }
         contended = bool(self.objects.extra_times)
@@ -148,15 +151,16 @@ class Run:
             kind = World if self.objects.heaps else NoGil
             return [kind(self.env, self.cores, index=index) for index in range(count)]
         handoff = times_ns(machine.handoff_latency, self._stream(Purpose.LATENCY, 1))
+        retry = times_ns(machine.retry_time, self._stream(Purpose.LATENCY, 3))
         return [
             Gil(
                 self.env,
                 self.cores,
                 index=index,
                 interval=to_ns(layout.effective_switch_interval),
-                timer_slack=to_ns(machine.timer_slack.value),
                 signal_time=to_ns(machine.signal_time.value),
                 handoff_latency=handoff,
+                retry_time=retry,
                 preempts_across_interpreters=runtime.preempts_across_interpreters,
                 recorder=self.recorder,
             )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from gilplan.model.alarm import Alarm
 from gilplan.model.clock import Clock
 from gilplan.model.recorder import Recorder, State
+from gilplan.model.timers import Timer
 from gilplan.model.workload import Work
 
 if TYPE_CHECKING:
@@ -16,19 +17,22 @@ class Thread:
     """A thread, as the scheduler and the GIL see it. All times integer nanoseconds.
 
     ``alarm`` is what the thread's process waits on. A thread that is ``waking`` has it rung with
-    ``value`` as soon as it is on a core; otherwise it rings after ``work_left`` of CPU time at
-    full speed. ``service`` is the CPU time that it has had, by which the scheduler is fair;
-    ``overhead`` CPU time that its next stretch pays on top. ``poll_time`` draws the time to the
+    ``value`` as soon as it is on a core and has done its ``wake_work``; otherwise it rings after
+    ``work_left`` of CPU time at full speed. ``vruntime``, ``deadline``, ``protected_until``,
+    ``lag``, ``time_to_deadline`` and ``lingers`` are the scheduler's (see `RunQueue`).
+    ``overhead`` is CPU time that its next stretch pays on top. ``poll_time`` draws the time to the
     next eval-breaker poll while bytecode runs, and is None where nothing polls; a poll that
-    cuts a stretch short leaves the rest in ``unfinished``. The next ``cold_work`` of demand is
-    slower by ``slowdown``, because the thread left the cores for a while (see `ColdStart`).
+    cuts a stretch short leaves the rest in ``unfinished``. ``timer`` ends its timed wait. The
+    next ``cold_work`` of demand is slower by ``slowdown``, because the thread left the cores for
+    a while (see `ColdStart`).
     """
 
     __slots__ = (
-        "alarm", "cold_work", "core", "drop_requested", "env", "index", "interpreter", "last_core",
-        "left_at", "overhead", "poll_time", "recorder", "resumed_at", "service", "since",
-        "slowdown", "slowdown_after", "speed", "state", "times", "unfinished", "value", "waking",
-        "warm_work", "work", "work_left",
+        "alarm", "cold_work", "core", "deadline", "drop_requested", "env", "index", "interpreter",
+        "lag", "last_core", "left_at", "lingers", "overhead", "poll_time", "protected_until",
+        "recorder", "resumed_at", "since", "slowdown", "slowdown_after", "speed", "state",
+        "time_to_deadline", "timer", "times", "unfinished", "value", "vruntime", "wake_work",
+        "waking", "warm_work", "work", "work_left",
     )  # fmt: skip
 
     def __init__(
@@ -46,13 +50,19 @@ class Thread:
         self.alarm = Alarm(env)
         self.value: Any = None
         self.waking = False
+        self.wake_work = 0
         self.core: Core | None = None
         self.last_core: Core | None = None
         self.work = Work.BYTECODE
         self.work_left = 0
         self.resumed_at = 0
         self.speed = 1.0
-        self.service = 0
+        self.vruntime = 0
+        self.deadline = 0
+        self.protected_until = 0
+        self.lag = 0
+        self.time_to_deadline = 0
+        self.lingers = False
         self.overhead = 0
         self.unfinished = 0
         self.slowdown_after: Callable[[int], float] | None = None
@@ -62,6 +72,7 @@ class Thread:
         self.left_at = 0
         self.poll_time: Callable[[], int] | None = None
         self.drop_requested = False
+        self.timer: Timer | None = None
         self.state = State.BLOCKED
         self.since = 0
         self.times = [0] * len(State)

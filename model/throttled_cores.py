@@ -9,7 +9,7 @@ stops every thread of its interpreter, also those on cores that have time left.
 
 A stopped thread stays with its core. Approximations: time is charged to the nanosecond (the
 kernel looks at every tick and takes an overrun from the next period), all threads of a layout are
-one group, and threads that wait in the queue may go to any core that is not stopped.
+one group, and a thread that waits behind a stopped one may be pulled to another core.
 """
 
 from typing import Any
@@ -63,8 +63,8 @@ class ThrottledCores(Cores):
         allowance.charged_at = self.env.now + latency
         self._watch(core, allowance)
 
-    def _dispatch(self, core: Core, latency: int) -> None:
-        super()._dispatch(core, latency)
+    def _dispatch(self, core: Core, thread: Thread, latency: int) -> None:
+        super()._dispatch(core, thread, latency)
         allowance = self._allowances[core.index]
         allowance.charged_at = self.env.now  # unlike waking, a switch uses the processor
         self._watch(core, allowance)
@@ -78,11 +78,11 @@ class ThrottledCores(Cores):
             self.pool += allowance.left - KEPT_TIME
             allowance.left = KEPT_TIME
 
-    def _turn_over(self, core: Core, latency: int) -> None:
+    def _turn_over(self, core: Core, successor: Thread, latency: int) -> None:
         allowance = self._allowances[core.index]
         if allowance.stopped_at is None:
             self._charge(allowance)
-            super()._turn_over(core, latency)
+            super()._turn_over(core, successor, latency)
 
     def _account(self, thread: Thread) -> None:
         if thread.core is None or self._allowances[thread.core.index].stopped_at is None:
@@ -132,7 +132,8 @@ class ThrottledCores(Cores):
         allowance.rest_latency = max(thread.resumed_at - now, 0)
         allowance.charged_at, allowance.stopped_at = None, now
         thread.alarm = thread.alarm.moved()
-        thread.left_at = now
+        if not thread.waking:
+            thread.left_at = now
         if thread.state is State.RUNNING:
             thread.enter(State.WAITING_CORE)
         core.busy_time += now - core.occupied_at
@@ -145,7 +146,7 @@ class ThrottledCores(Cores):
         assert allowance.stopped_at is not None
         self.throttled_time += now - allowance.stopped_at
         allowance.stopped_at = None
-        core.occupied_at = core.slice_began_at = now
+        core.occupied_at = now
         thread.resumed_at = now + allowance.rest_latency
         self.active += 1
         self._change_speeds(thread)

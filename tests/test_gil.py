@@ -37,7 +37,8 @@ class Stage:
             switch_time=0,
             forced_switch_time=0,
             preemption_latency=0,
-            slice_time=3_000_000,
+            base_slice=1_400_000,
+            tick=4_000_000,
         )
         self.gil = self.new_gil(preempts_across_interpreters=preempts_across_interpreters)
         self.threads: list[Thread] = []
@@ -48,8 +49,8 @@ class Stage:
             self.cores,
             index=index,
             interval=interval * 1000,
-            timer_slack=0,
             handoff_latency=lambda: WAKE * 1000,
+            retry_time=lambda: 0,
             recorder=self.timeline,
             **options,
         )

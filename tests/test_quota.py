@@ -37,9 +37,11 @@ MACHINE = Machine(
     speeds=dict.fromkeys(Work, (known(1.0), known(1.0))),
     wake_latency=WakeLatency(idle_times=(1e-3,), latencies=(Empirical((0.0,)),)),
     handoff_latency=Empirical((0.0,)),
+    retry_time=Empirical((0.0,)),
     signal_time=known(1e-6),
     timer_slack=known(5e-5),
-    time_slice=known(3e-3),
+    base_slice=0.0014,
+    tick=0.004,
     preemption_latency=known(1e-5),
     context_switch_time=known(2e-6),
     forced_switch_time=known(5e-6),
@@ -78,7 +80,8 @@ def throttled(cores: int, budget: int) -> ThrottledCores:
         switch_time=0,
         forced_switch_time=0,
         preemption_latency=0,
-        slice_time=4 * MS,
+        base_slice=MS,
+        tick=4 * MS,
     )
 
 

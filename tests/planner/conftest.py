@@ -36,7 +36,9 @@ def small_machine() -> Machine:
             idle_times=(1e-4, 1e-2), latencies=(Empirical((5e-5, 6e-5)), Empirical((2e-4,)))
         ),
         handoff_latency=Empirical((1e-5, 2e-5)),
-        time_slice=about(0.003),
+        retry_time=Empirical((0.0,)),
+        base_slice=0.0014,
+        tick=0.004,
         **costs,
     )
 

@@ -87,8 +87,8 @@ def test_a_field_that_breaks_a_rule_is_named(path: Path) -> None:
 
 
 def test_a_missing_field_is_named(path: Path) -> None:
-    rewritten(path, lambda document: document["machine"].pop("time_slice"))
-    with pytest.raises(ProfileError, match=r"machine\.time_slice: Field required"):
+    rewritten(path, lambda document: document["machine"].pop("timer_slack"))
+    with pytest.raises(ProfileError, match=r"machine\.timer_slack: Field required"):
         load(path)
 
 

@@ -1,0 +1,77 @@
+"""CPU time of a thread that waits for the GIL in vain: what each timed-out wait costs it.
+
+While one thread holds the GIL inside one C call, two others wait for it. Each of their waits runs
+out after the switch interval: the kernel wakes the thread, it takes the GIL's mutex, finds the
+GIL locked, asks for it and goes to sleep again (Python/ceval_gil.c: take_gil). Its processor time
+and its voluntary switches (`getrusage(2)` of the thread) tell what that costs.
+
+Prints ``"retry"``: seconds of CPU for each wait, less what the sleep costs from which the thread
+comes, and ``"sleep"``: that.
+"""
+
+import argparse
+import json
+import os
+import resource
+import sys
+import threading
+import time
+
+INTERVAL = 2e-4
+WAITERS = 2
+SLEEP = 2e-4
+#: How many switch intervals one C call keeps the GIL.
+HELD_INTERVALS = 5
+
+
+def spent() -> tuple[int, int]:
+    """Return the thread's CPU time in ns and its voluntary switches."""
+    switches = resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
+    return time.thread_time_ns(), switches
+
+
+def wait_often(taken: list[tuple[int, int]], stop: threading.Event) -> None:
+    """Sleep a moment and wait for the GIL, often; log the CPU time and the switches of each."""
+    while not stop.is_set():
+        before, switched = spent()
+        time.sleep(SLEEP)
+        after, switched_then = spent()
+        taken.append((after - before, switched_then - switched))
+
+
+def numbers_for(hold: float) -> list[int]:
+    """Return as many numbers as `sum` takes ``hold`` seconds for."""
+    numbers = list(range(1000)) * 20
+    began = time.perf_counter()
+    sum(numbers)
+    return numbers * max(round(hold / (time.perf_counter() - began)), 1)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--samples", type=int, default=60)
+    options = parser.parse_args()
+    sys.setswitchinterval(INTERVAL)
+    numbers = numbers_for(HELD_INTERVALS * INTERVAL)
+    stop = threading.Event()
+    logs: list[list[tuple[int, int]]] = [[] for _ in range(WAITERS)]
+    waiters = [threading.Thread(target=wait_often, args=(log, stop)) for log in logs]
+    for waiter in waiters:
+        waiter.start()
+    for _ in range(options.samples):
+        sum(numbers)
+        time.sleep(5 * SLEEP)
+    stop.set()
+    for waiter in waiters:
+        waiter.join()
+    taken = [entry for log in logs for entry in log]
+    sleeps = sorted(cpu for cpu, switches in taken if switches == 1)
+    base = sleeps[len(sleeps) // 2] if sleeps else 0
+    retries = [(cpu - base) / (switches - 1) / 1e9 for cpu, switches in taken if switches > 2]
+    series = {"retry": retries, "sleep": [cpu / 1e9 for cpu in sleeps]}
+    print(json.dumps({"series": series, "notes": []}), flush=True)
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

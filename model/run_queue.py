@@ -1,0 +1,129 @@
+"""One core's run queue: EEVDF, the fair scheduler of Linux since 6.6 (kernel/sched/fair.c, 6.18).
+
+Each thread has a virtual run time, which grows while it runs, and a virtual deadline, one base
+slice after it was placed. The queue's average run time is what a perfectly fair core would have
+given to each. A thread's *lag* is how far it is behind the average:
+
+- Who has no negative lag is *eligible*; of the eligible the one with the earliest deadline runs.
+- A thread takes its lag with it when it sleeps and gets it back when it wakes (`place_entity`).
+  Sleeping earns nothing: who used its share before it slept does not go first when it wakes.
+- The one that runs is protected until the deadline that it had when it was picked
+  (`RUN_TO_PARITY`), but only as long as it is eligible: a thread that wakes with positive lag
+  pulls the average below the running one, and goes first at once. With no lag it waits.
+- A thread that sleeps with negative lag lingers in the queue until it is picked
+  (`DELAY_DEQUEUE`); should it wake before, it goes on from there, at best without lag.
+
+Times are integer nanoseconds; every thread has the same weight.
+"""
+
+from gilplan.model.thread import Thread
+
+
+class RunQueue:
+    """The threads that run, wait or linger on one core.
+
+    ``current`` is the one that runs. ``base_slice`` is the kernel's ``base_slice_ns``, and a lag
+    is at most two of them or one ``tick``, whichever is longer.
+    """
+
+    __slots__ = ("_average_before", "_base_slice", "_longest_lag", "current", "members")
+
+    def __init__(self, *, base_slice: int, tick: int) -> None:
+        self.members: list[Thread] = []
+        self.current: Thread | None = None
+        self._base_slice = base_slice
+        self._longest_lag = max(2 * base_slice, tick)
+        self._average_before = 0
+
+    def waiting(self) -> list[Thread]:
+        """Return the threads that could run and do not, the longest in the queue first."""
+        current = self.current
+        return [thread for thread in self.members if thread is not current and not thread.lingers]
+
+    def join(self, thread: Thread) -> None:
+        """Place a thread that wakes, or comes from another core, by the lag that it left with."""
+        present = len(self.members)
+        lag = 0
+        if present and thread.lag:
+            # What comes in moves the average towards itself: so much more lag keeps its own.
+            lag = thread.lag * (present + 1) // present
+        thread.vruntime = self._average() - lag
+        thread.deadline = thread.vruntime + (thread.time_to_deadline or self._base_slice)
+        thread.time_to_deadline = 0
+        self.members.append(thread)
+
+    def leave(self, thread: Thread) -> None:
+        """Take the thread out; it keeps its lag."""
+        lag = self._average() - thread.vruntime
+        thread.lag = max(min(lag, self._longest_lag), -self._longest_lag)
+        self._average_before = self._average()
+        self.members.remove(thread)
+
+    def move(self, thread: Thread, to: "RunQueue") -> None:
+        """Let a waiting thread change its core: lag and time to its deadline go with it."""
+        self.leave(thread)
+        thread.time_to_deadline = max(thread.deadline - thread.vruntime, 1)
+        to.join(thread)
+
+    def sleep(self, thread: Thread) -> None:
+        """Let the running thread block: it leaves, or lingers if it has had more than its share."""
+        self.current = None
+        if self._eligible(thread):
+            self.leave(thread)
+        else:
+            thread.lingers = True
+
+    def rouse(self, thread: Thread) -> None:
+        """Wake a thread that lingers; what it was ahead and no longer is, is forgotten."""
+        thread.lingers = False
+        if self._average() > thread.vruntime:
+            self.leave(thread)
+            thread.lag = 0
+            self.join(thread)
+
+    def renew_deadline(self) -> bool:
+        """Give the running thread a new slice if its deadline has passed; say whether it had."""
+        thread = self.current
+        if thread is None or thread.vruntime < thread.deadline:
+            return False
+        thread.deadline = thread.vruntime + self._base_slice
+        return True
+
+    def protects(self, thread: Thread) -> bool:
+        """Whether the running thread still has the slice that it was picked for."""
+        return thread.vruntime < thread.protected_until
+
+    def choose(self) -> Thread:
+        """Return who ought to run now, without changing anything: perhaps one that lingers."""
+        members, current = self.members, self.current
+        if len(members) == 1:
+            return members[0]
+        if current is not None and self.protects(current) and self._eligible(current):
+            return current
+        return min(filter(self._eligible, members), key=lambda thread: thread.deadline)
+
+    def pick(self) -> Thread | None:
+        """Return who runs next, None on an empty queue; who lingers and comes first leaves."""
+        while self.members:
+            thread = self.choose()
+            if not thread.lingers:
+                return thread
+            self.leave(thread)
+            thread.lingers = False
+            thread.lag = min(thread.lag, 0)
+        return None
+
+    def run(self, thread: Thread) -> None:
+        """Let a thread of the queue, none being current, have the core."""
+        self.current = thread
+        thread.protected_until = thread.deadline
+
+    def _average(self) -> int:
+        members = self.members
+        if not members:
+            return self._average_before
+        return sum(thread.vruntime for thread in members) // len(members)
+
+    def _eligible(self, thread: Thread) -> bool:
+        members = self.members
+        return thread.vruntime * len(members) <= sum(other.vruntime for other in members)
