@@ -45,7 +45,7 @@ PROGRAMS = (
     "image_filter", "json_transform", "log_regex", "nbody", "password_check", "sha256_ledger",
     "sqlite_report", "zlib_archive", "paced_parser", "edit_distance",
 )  # fmt: skip
-TURNS = Turns(count=24, window=0.1, reference_window=0.04, warmup=0.15)
+TURNS = Turns(count=24, window=0.1, reference_window=0.04, warmup=0.15, uninterrupted=0.5)
 LIMIT = 10.0
 #: Below this a host that stops a virtual core for a moment decides, not the program.
 LEAST_LIMIT = 0.05

@@ -9,6 +9,9 @@ thread goes round the cores from turn to turn, because a layout uses them all.
 What comes out is the layout's throughput relative to the single thread's, and the single
 thread's step times, from the same seconds.
 
+Stopping and continuing leaves the cores' queues unequal for a while, which the longest response
+times show. The layout therefore also runs once without being stopped: its tails come from there.
+
 Limit: timers run on while a process is stopped, so that every window begins with the time-outs
 that came due. Windows last at least twenty switch intervals for that reason.
 """
@@ -31,6 +34,7 @@ from gilplan.calibration.realrun import (
     SET_UP_LIMIT,
     RealRun,
     layout_child,
+    run_for_real,
     step_samples,
     steps_child,
 )
@@ -43,8 +47,12 @@ INTERVALS_PER_WINDOW = 20
 #: A quota's period goes on while a layout is stopped, so that each window begins with a full one.
 PERIODS_PER_WINDOW = 10
 LEAST_TURNS = 5
+MEDIAN = 50
 #: What stopping, continuing and moving processes may add to a turn.
 TURN_OVERHEAD = 0.005
+#: How long the kernel takes to spread a layout's threads over the cores (kernel/sched/fair.c
+#: balances busy cores every few ticks).
+SETTLING_TIME = 0.3
 
 Span = tuple[int, int]
 
@@ -54,13 +62,15 @@ class Turns:
     """``count`` windows of the layout of ``window`` seconds each, and the reference's between.
 
     A layout with a long switch interval gets fewer and longer ones, at least five. It runs
-    ``warmup`` seconds before the first.
+    ``warmup`` seconds before the first. ``uninterrupted`` is the time of its run without turns,
+    for the tails of its response times.
     """
 
     count: int
     window: float
     reference_window: float
     warmup: float
+    uninterrupted: float
 
     def window_of(self, layout: Layout) -> float:
         """The length of a window of this layout."""
@@ -87,10 +97,12 @@ class PairedRun:
 
     ``run`` counts the time that the layout was not stopped; ``rates`` are its tasks per second
     in each turn and ``reference_rates`` those of the single thread around it, ``(turns,)``;
-    ``reference`` holds the single thread's step times.
+    ``reference`` holds the single thread's step times. ``uninterrupted`` is the same layout
+    without turns.
     """
 
     run: RealRun
+    uninterrupted: RealRun
     rates: tuple[float, ...]
     reference_rates: tuple[float, ...]
     reference: StepSamples
@@ -99,6 +111,22 @@ class PairedRun:
     def relative_throughput(self) -> float:
         """Throughput over the single thread's: the ratio of the means over the turns."""
         return float(np.mean(self.rates) / np.mean(self.reference_rates))
+
+    def response_time(self, percentile: int, single: float) -> float | None:
+        """Return a percentile of the response times in seconds, None where no task completed.
+
+        It is what it would be at the speed at which the single thread does ``single`` tasks per
+        second. The median comes from the turns, in whose seconds that speed was measured. The
+        tails come from the run without turns, whose mean is brought to the turns' throughput: in
+        a closed loop without think time the one is the workers over the other (Little's law).
+        """
+        if percentile <= MEDIAN:
+            run, pace = self.run, float(np.mean(self.reference_rates)) / single
+        else:
+            run = self.uninterrupted
+            pace = run.throughput / (single * self.relative_throughput)
+        times = run.response_times
+        return float(np.percentile(times, percentile)) * pace if len(times) else None
 
     @property
     def standard_error(self) -> float:
@@ -133,7 +161,12 @@ def measure_paired(
             spans, reference_spans = _take_turns(child, single, started_at, layout, turns)
             answer = child.answer(time + SET_UP_LIMIT)
         timed = single.answer(time + SET_UP_LIMIT)
-    return _paired(program.stem, layout, (answer, started_at, spans), (timed, reference_spans))
+    uninterrupted = run_for_real(
+        build, program, layout, warmup=SETTLING_TIME, time=turns.uninterrupted
+    )
+    return _paired(
+        program.stem, layout, (answer, started_at, spans), (timed, reference_spans), uninterrupted
+    )
 
 
 def _take_turns(
@@ -175,6 +208,7 @@ def _paired(
     layout: Layout,
     measured: tuple[dict[str, Any], int, list[Span]],
     timed: tuple[dict[str, Any], list[Span]],
+    uninterrupted: RealRun,
 ) -> PairedRun:
     answer, started_at, spans = measured
     edges = np.cumsum([0, *(end - begin for begin, end in spans)]) / 1e9
@@ -195,6 +229,7 @@ def _paired(
         raise MeasurementFailed(f"{program} as {layout}: a turn of the single thread did no task")
     return PairedRun(
         run=run,
+        uninterrupted=uninterrupted,
         rates=tuple(
             run.throughput_in(float(begin), float(end)) for begin, end in pairwise(edges[1:])
         ),

@@ -63,18 +63,18 @@ class Study:
 
     @classmethod
     def quick(cls, builds: Sequence[Build], programs: Iterable[str], *, seed: int) -> "Study":
-        """About 40 cells in some two minutes of measuring."""
+        """About 40 cells in some three minutes of measuring."""
         cells = balanced_cells(builds, programs, count=40, seed=seed)
-        turns = Turns(count=16, window=0.08, reference_window=0.04, warmup=0.1)
+        turns = Turns(count=16, window=0.08, reference_window=0.04, warmup=0.1, uninterrupted=0.7)
         return cls(cells=cells, repeats=1, turns=turns, cold_time=2.0, seed=seed)
 
     @classmethod
     def full(
         cls, builds: Sequence[Build], programs: Iterable[str], *, seed: int, cells: int = 240
     ) -> "Study":
-        """``cells`` cells, some five seconds of measuring each."""
+        """``cells`` cells, some seven seconds of measuring each."""
         chosen = balanced_cells(builds, programs, count=cells, seed=seed)
-        turns = Turns(count=24, window=0.1, reference_window=0.04, warmup=0.15)
+        turns = Turns(count=24, window=0.1, reference_window=0.04, warmup=0.15, uninterrupted=1.5)
         return cls(cells=chosen, repeats=1, turns=turns, seed=seed)
 
 

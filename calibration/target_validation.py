@@ -12,8 +12,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
-
 from gilplan.calibration.builds import Build
 from gilplan.calibration.crowd import cold_start_from, measure_crowd
 from gilplan.calibration.observation.observation import Observation
@@ -125,7 +123,11 @@ def turns_for(task_time: float) -> Turns:
     reference = max(0.05, 3 * task_time)
     count = int(min(max(6 / (window + reference), 6), 24))
     return Turns(
-        count=count, window=window, reference_window=reference, warmup=max(0.15, 2 * task_time)
+        count=count,
+        window=window,
+        reference_window=reference,
+        warmup=max(0.15, 2 * task_time),
+        uninterrupted=max(1.5, 20 * task_time),
     )
 
 
@@ -170,10 +172,8 @@ def validate_target(
 
 def _row(layout: Layout, prediction: Prediction, run: PairedRun, single: float) -> TargetRow:
     throughput = prediction.throughput
-    # Seconds at the speed that the machine had in this run, brought to that of all runs.
-    pace = float(np.mean(run.reference_rates)) / single
-    times = run.run.response_times * pace
-    if not len(times):
+    times = {name: run.response_time(int(name[1:]), single) for name in PERCENTILES}
+    if None in times.values():
         raise GilplanError(f"layout {layout}: no task completed while it was measured")
     return TargetRow(
         layout=str(layout),
@@ -190,10 +190,11 @@ def _row(layout: Layout, prediction: Prediction, run: PairedRun, single: float) 
                 predicted=interval.mean,
                 lower=interval.lower,
                 upper=interval.upper,
-                measured=float(np.percentile(times, int(name[1:]))),
+                measured=measured,
             )
             for name in PERCENTILES
             if (interval := prediction.response_time.get(name)) is not None
+            and (measured := times[name]) is not None
         },
         steal_time=run.run.steal_time,
     )

@@ -14,7 +14,6 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gilplan.calibration.builds import Build
 from gilplan.calibration.crowd import (
@@ -242,7 +241,7 @@ def _row(
         np.sqrt(np.mean([run.standard_error**2 for run in runs]) / len(runs))
     )
     usable = cores if layout.cores is None else layout.cores
-    real = _percentiles(np.concatenate([run.run.response_times for run in runs]))
+    real = {percentile: _mean_response(runs, percentile, single) for percentile in PERCENTILES}
 
     def error(value: float) -> float:
         return (value - measured) / measured if measured else float(value > 0)
@@ -278,9 +277,8 @@ def _row(
     )
 
 
-def _percentiles(response_times: NDArray[np.float64]) -> dict[int, float | None]:
-    """Return the percentiles, None where no task completed."""
-    if not len(response_times):
-        return dict.fromkeys(PERCENTILES)
-    values = np.percentile(response_times, PERCENTILES)
-    return {percentile: float(value) for percentile, value in zip(PERCENTILES, values, strict=True)}
+def _mean_response(runs: Sequence[PairedRun], percentile: int, single: float) -> float | None:
+    """Return the mean of the runs' percentiles, None where a run completed no task."""
+    found = [run.response_time(percentile, single) for run in runs]
+    known = [value for value in found if value is not None]
+    return float(np.mean(known)) if len(known) == len(found) else None

@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -32,10 +33,28 @@ SECOND = 1_000_000_000
 def paired(rates, reference_rates) -> PairedRun:
     return PairedRun(
         run=RealRun(layout=LAYOUT, completed_at=((),), window=(0.0, 1.0)),
+        uninterrupted=RealRun(layout=LAYOUT, completed_at=((),), window=(0.0, 1.0)),
         rates=tuple(rates),
         reference_rates=tuple(reference_rates),
         reference=StepSamples(program="p", steps=(), whole=()),
     )
+
+
+def evenly(rate: float) -> RealRun:
+    """One worker for a second at a steady rate."""
+    completed = tuple((n + 1) / rate for n in range(round(rate)))
+    return RealRun(layout=LAYOUT, completed_at=(completed,), window=(0.0, 1.0))
+
+
+def test_response_times_are_those_at_the_speed_of_the_single_thread():
+    # The machine was half as fast in the turns, and a quarter in the run without them.
+    run = replace(paired((50.0,) * 5, (50.0,) * 5), run=evenly(50.0), uninterrupted=evenly(25.0))
+    assert run.response_time(50, single=100.0) == pytest.approx(0.010)
+    assert run.response_time(99, single=100.0) == pytest.approx(0.010)
+
+
+def test_no_task_has_no_response_time():
+    assert paired((50.0,) * 5, (50.0,) * 5).response_time(99, single=100.0) is None
 
 
 def test_clock_stands_still_while_stopped():
@@ -77,7 +96,7 @@ def test_standard_error_is_honest_about_scatter():
 
 
 def test_long_switch_interval_gets_fewer_and_longer_turns():
-    turns = Turns(count=24, window=0.1, reference_window=0.04, warmup=0.1)
+    turns = Turns(count=24, window=0.1, reference_window=0.04, warmup=0.1, uninterrupted=0.3)
     slow = Layout(build="3.13.0", threads=2, gil=GilMode.OWN, switch_interval=0.05)
     assert turns.count_of(LAYOUT) == 24
     assert turns.window_of(slow) == pytest.approx(1.0)
@@ -89,7 +108,7 @@ def test_long_switch_interval_gets_fewer_and_longer_turns():
 def test_real_layout_and_single_thread_take_turns(build):
     mode = build.answers[0]
     layout = next(each for each in candidate_layouts(build, mode) if each.workers == 2)
-    turns = Turns(count=5, window=0.1, reference_window=0.03, warmup=0.05)
+    turns = Turns(count=5, window=0.1, reference_window=0.03, warmup=0.05, uninterrupted=0.3)
     run = measure_paired(build, shipped_programs()["nbody"], layout, turns)
     assert len(run.rates) == len(run.reference_rates) == turns.count_of(layout)
     assert all(rate > 0 for rate in (*run.rates, *run.reference_rates))

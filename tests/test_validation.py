@@ -100,7 +100,7 @@ CELL = Cell(
     mode="threads",
     layout=Layout(build="3.13.0", threads=2, gil=GilMode.OWN, switch_interval=0.001),
 )
-TURNS = Turns(count=4, window=0.02, reference_window=0.02, warmup=0.0)
+TURNS = Turns(count=4, window=0.02, reference_window=0.02, warmup=0.0, uninterrupted=0.1)
 STUDY = Study(cells=(CELL,), repeats=1, turns=TURNS, seed=5)
 
 
@@ -123,6 +123,7 @@ def measured_at(*rates: int) -> Measurements:
     measurements.runs[CELL] = [
         PairedRun(
             run=run,
+            uninterrupted=run,
             rates=tuple(map(float, rates)),
             reference_rates=(100.0,) * len(rates),
             reference=reference,
