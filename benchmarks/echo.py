@@ -4,13 +4,17 @@
 
 One thread of a process answers a client in another process over TCP; 0, 1, 2 or 4 threads of the
 same process compute for ever under the same GIL, at switch intervals from 10 us to 100 ms: Dave
-Beazley's experiment (2010), which shows what a system call costs that gives up the GIL. What is
-measured beforehand is the echo alone: its requests per second, and how long ``sendall`` takes.
-The rest is predicted. Needs an idle machine with at least two cores.
+Beazley's experiment (2010), which shows what a system call costs that gives up the GIL.
+
+What is measured beforehand is the echo alone: its requests per second on all cores and on one,
+and how long ``sendall`` takes. On one core nothing ever idles, as beside threads that compute:
+the answer of a client that is awake takes a fifth of what it takes one whose core sleeps. The
+rest is predicted. Needs an idle machine with at least two cores.
 """
 
 import argparse
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -71,8 +75,20 @@ class Echo:
     send_time: float
 
 
-def run_echo(build: Build, computing: int, interval: float, time: float) -> Echo:
-    """Run server and client for real; ``time`` seconds count."""
+def run_echo(
+    build: Build, computing: int, interval: float, time: float, *, cores: set[int] | None = None
+) -> Echo:
+    """Run server and client for real, on ``cores`` if given; ``time`` seconds count."""
+    allowed = os.sched_getaffinity(0)
+    if cores is not None:
+        os.sched_setaffinity(0, cores)
+    try:
+        return _run_echo(build, computing, interval, time)
+    finally:
+        os.sched_setaffinity(0, allowed)
+
+
+def _run_echo(build: Build, computing: int, interval: float, time: float) -> Echo:
     with TemporaryDirectory(prefix="gilplan-") as scratch:
         script = Path(scratch) / "server.py"
         script.write_text(SERVER, encoding="utf-8")
@@ -109,7 +125,8 @@ def echo_workload(alone: Echo, computing: int, profile: Profile, build: str) -> 
     near = min(
         range(len(wake_latency.idle_times)), key=lambda k: abs(wake_latency.idle_times[k] - away)
     )
-    wait = max(away - wake_latency.latencies[near].mean, 1e-6)
+    latency = wake_latency.latencies[near].mean if not computing else 0.0
+    wait = max(away - latency, 1e-6)
     python = Segment(kind=SegmentKind.PYTHON, duration=Deterministic(BYTECODE_TIME))
     task = Task(
         name="echo",
@@ -125,13 +142,19 @@ def echo_workload(alone: Echo, computing: int, profile: Profile, build: str) -> 
     return Workload(name="echo", tasks=(task,), build=build, background=beside)
 
 
+def _median(runs: list[Echo]) -> Echo:
+    return Echo(
+        rate=median(run.rate for run in runs), send_time=median(run.send_time for run in runs)
+    )
+
+
 def compare(build: Build, profile: Profile, time: float) -> list[dict[str, object]]:
     """Measure and predict every cell of one build."""
-    alone_runs = [run_echo(build, 0, 5e-3, time) for _ in range(3)]
-    alone = Echo(
-        rate=median(run.rate for run in alone_runs),
-        send_time=median(run.send_time for run in alone_runs),
-    )
+    one_core = {min(os.sched_getaffinity(0))}
+    alone = {
+        idling: _median([run_echo(build, 0, 5e-3, time, cores=cores) for _ in range(3)])
+        for idling, cores in ((True, None), (False, one_core))
+    }
     rows: list[dict[str, object]] = []
     gil = profile.runtime(build.name)
     for computing in BESIDE:
@@ -139,7 +162,7 @@ def compare(build: Build, profile: Profile, time: float) -> list[dict[str, objec
             measured = run_echo(build, computing, interval, time).rate
             layout = Layout(build=gil.build, gil="own" if gil.gil_per_interpreter else "shared",
                             switch_interval=interval)  # fmt: skip
-            workload = echo_workload(alone, computing, profile, build.name)
+            workload = echo_workload(alone[not computing], computing, profile, build.name)
             try:
                 (prediction,) = predict(workload, [layout], profile)
                 predicted = prediction.throughput.mean

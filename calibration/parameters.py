@@ -1,5 +1,6 @@
 """From a campaign's raw samples to the machine's and the builds' parameters."""
 
+from collections.abc import Sequence
 from math import ceil
 
 import numpy as np
@@ -32,6 +33,8 @@ LONGEST_SLACK = 1e-3
 #: Waking by a timer and by another core differ by microseconds: no reason for a note.
 SLACK_TOLERANCE = 1e-5
 TURN_TOLERANCE = 0.2
+#: Idle states and the host's own scheduling spread wake-ups over a factor of about three.
+DISTURBED = 10
 
 
 def machine_from(
@@ -63,6 +66,7 @@ def machine_from(
         wake_latency=wake,
         handoff_latency=handoff_latency(samples, reference),
         retry_time=retry_time(samples, reference),
+        awake_share=awake_share(samples, reference, rng),
         signal_time=median_difference(
             samples.pooled(f"wake/{reference}", "signal"),
             samples.pooled(f"wake/{reference}", "quiet write"),
@@ -111,7 +115,11 @@ def speed_curve(
 
 
 def wake_latency(samples: Samples, reference: str) -> WakeLatency:
-    """Collect the wake-up latencies by idle time, less the cost of the calls around them."""
+    """Collect the wake-up latencies by idle time, less the cost of the calls around them.
+
+    One of many times the median is no way out of an idle state: the host had the core do something
+    else. It does so to threads that run, too, and is then part of every measured time.
+    """
     key = f"wake/{reference}"
     series = {name for taken in samples.rounds.get(key, {}).values() for name in taken}
     idle_times = sorted(
@@ -123,10 +131,16 @@ def wake_latency(samples: Samples, reference: str) -> WakeLatency:
     return WakeLatency(
         idle_times=tuple(idle_time for idle_time, _ in idle_times),
         latencies=tuple(
-            thinned([x - call for x in samples.pooled(key, name)], WAKE_SAMPLES)
+            thinned([x - call for x in undisturbed(samples.pooled(key, name))], WAKE_SAMPLES)
             for _, name in idle_times
         ),
     )
+
+
+def undisturbed(latencies: Sequence[float]) -> list[float]:
+    """Leave out the latencies beyond ten times their median."""
+    limit = DISTURBED * float(np.median(latencies))
+    return [latency for latency in latencies if latency <= limit]
 
 
 def handoff_latency(samples: Samples, reference: str) -> Empirical:
@@ -154,6 +168,19 @@ def retry_time(samples: Samples, reference: str) -> Empirical:
             "retry: the cost of waiting for the GIL was not measured; name a build with a GIL"
         )
     return thinned([max(cost, 0.0) for cost in taken], HANDOFF_SAMPLES)
+
+
+def awake_share(samples: Samples, reference: str, rng: np.random.Generator) -> Estimate:
+    """Estimate how often the one who asked takes the signal before an older waiter has woken.
+
+    The older one loses a geometric number of hand-offs: their share of all is mean / (1 + mean).
+    It also asks itself now and then and then loses none, which makes this a little low.
+    """
+    lost = samples.pooled(f"queue_jump/{reference}", "lost")
+    if not lost:
+        samples.note("signal: assumed to reach the one who asked in 65 % of hand-offs")
+        return _assumed(0.65, 0.0, 1.0, "queue_jump")
+    return ratio_of_means(lost, [count + 1 for count in lost], source="queue_jump", rng=rng)
 
 
 def timer_slack(

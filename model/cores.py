@@ -2,13 +2,13 @@
 
 Each core has a run queue of its own (`RunQueue`). A thread that wakes takes an idle core at once,
 its last one first, and starts after a latency that grows with the time the core was idle (on a
-virtual machine the host sleeps too). With every core busy it joins the shortest queue, its last
-core's first, and goes ahead of the running thread if it is further behind its share; else it
-waits. While threads wait, each tick of the timer may hand the core over.
+virtual machine the host sleeps too). With every core busy it joins the queue of its last core, or
+that of the core which woke it if that is shorter (`wake_affine`), and goes ahead of the running
+thread if it is further behind its share; else it waits. While threads wait, each tick of the timer
+may hand the core over.
 
-A core that falls idle takes a waiting thread from another core, unless that ran a moment ago and
-still has its data in that core's caches (`sched_migration_cost`); later the tick moves it. Queues
-of different length change a thread now and then, which is how three threads share two cores.
+A core that falls idle takes a waiting thread from another core (`sched_balance_newidle`). Queues of
+different length exchange a thread now and then, which is how three threads share two cores.
 
 Approximations: equal weights, one group of threads, and a speed that depends only on the kind of
 work and on how many cores are active.
@@ -148,7 +148,6 @@ class Cores:
     ) -> None:
         """Make a blocked thread runnable; its alarm rings with ``value`` once it is on a core.
 
-
         ``latency`` replaces the drawn one on an idle core (for a waiter that is hardly asleep).
         ``waker`` is the core on which the waking happens, None: the one where it went to sleep.
         """
@@ -225,7 +224,6 @@ class Cores:
         self.active += 1
         self._change_speeds(thread)
         if thread.waking:
-            thread.vruntime += thread.wake_work
             thread.alarm.ring_after(latency + thread.wake_work, thread.value)
         else:
             thread.enter(State.RUNNING)

@@ -93,9 +93,7 @@ class EventLoop:
     def serve(self, source: Source, log: Callable[[int, int, int, list[int]], None]) -> Steps:
         """Run the loop for ever (a SimPy process)."""
         thread, gil = self.worker.thread, self.worker.gil
-        self._cores.wake(thread)
-        yield thread.alarm
-        yield from gil.take(thread)
+        yield from self.worker.begin()
         while True:
             yield from gil.drop(thread)
             if not self._events and not self._ready:

@@ -8,8 +8,9 @@ Models take_gil and drop_gil of Python/ceval_gil.c (3.13.5:292 and :222; the sam
   else it starts a whole new interval.
 - The holder sees the request at its next poll of the eval breaker: after a back edge, at a
   function's entry, at the end of a call; never inside one C call.
-- A drop signals one waiter. A newcomer that comes before the signalled waiter runs takes the GIL
-  (barging), and the waiter starts a new interval.
+- A drop signals one waiter: the oldest, or one that has just asked and is still awake. A newcomer
+  that comes before the signalled waiter runs takes the GIL (barging), and the waiter starts a new
+  interval.
 - A holder with a pending request, even one that drops of its own accord before a system call,
   blocks until another thread has really taken the GIL (forced switch).
 
@@ -39,7 +40,8 @@ class Gil:
     ``interval`` is the switch interval; ``signal_time`` the CPU time that waking a waiter costs
     the one who drops; ``handoff_latency()`` the time from the drop until the thread that has just
     asked for it runs; ``hardly_asleep`` how long after its request a waiter counts as that;
-    ``retry_time()`` the CPU time that a wait costs which runs out.
+    ``retry_time()`` the CPU time that a wait costs which runs out; ``asker_is_awake()`` draws
+    whether the one who has just asked has not gone to sleep yet (1) or has (0).
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class Gil:
         signal_time: int = 0,
         handoff_latency: Callable[[], int],
         retry_time: Callable[[], int],
+        asker_is_awake: Callable[[], int],
         hardly_asleep: int = 20_000,
         preempts_across_interpreters: bool = True,
         recorder: Recorder | None = None,
@@ -70,6 +73,7 @@ class Gil:
         self._signal_time = signal_time
         self._handoff_latency = handoff_latency
         self._retry_time = retry_time
+        self._asker_is_awake = asker_is_awake
         self._hardly_asleep = hardly_asleep
         self._preempts_across_interpreters = preempts_across_interpreters
         self._recorder = recorder
@@ -101,7 +105,7 @@ class Gil:
         if self._recorder is not None:
             self._recorder.gil_passed(self.env.now, self.index, None)
         if self.waiters:
-            self._signal(self.waiters.popleft(), thread.core)
+            self._signal(self._next_waiter(), thread.core)
             thread.overhead += self._signal_time
         if thread.drop_requested:
             thread.drop_requested = False
@@ -131,14 +135,27 @@ class Gil:
         thread.wake_work = self._retry_time()
         self._cores.wake(thread, TIMED_OUT)
 
+    def _next_waiter(self) -> Thread:
+        """Take out the waiter who gets the signal: the oldest, or who has just asked and not slept.
+
+        glibc posts a signal to a group of waiters and wakes the oldest one that sleeps. One that
+        is only about to sleep finds the signal posted and keeps it; the oldest wakes in vain.
+        """
+        asker = self._recent_asker()
+        if asker is not None and asker in self.waiters and self._asker_is_awake():
+            self.waiters.remove(asker)
+            return asker
+        return self.waiters.popleft()
+
+    def _recent_asker(self) -> Thread | None:
+        if self._asked is None or self.env.now - self._asked[1] > self._hardly_asleep:
+            return None
+        return self._asked[0]
+
     def _signal(self, waiter: Thread, waker: Core | None) -> None:
         assert waiter.timer is not None, "who waits has a timer"
         self._cores.timers.cancel(waiter.timer)
-        latency = None
-        if self._asked is not None:
-            asker, asked_at = self._asked
-            if asker is waiter and self.env.now - asked_at <= self._hardly_asleep:
-                latency = self._handoff_latency()
+        latency = self._handoff_latency() if waiter is self._recent_asker() else None
         self._cores.wake(waiter, SIGNALLED, latency, waker)
 
     def _request_drop(self, waiter: Thread) -> None:
@@ -162,7 +179,13 @@ class NoGil(Gil):
 
     def __init__(self, env: Clock, cores: Cores, *, index: int = 0) -> None:
         super().__init__(
-            env, cores, index=index, interval=1, handoff_latency=_nothing, retry_time=_nothing
+            env,
+            cores,
+            index=index,
+            interval=1,
+            handoff_latency=_nothing,
+            retry_time=_nothing,
+            asker_is_awake=_nothing,
         )
 
     def take(self, thread: Thread) -> Steps:

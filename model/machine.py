@@ -39,16 +39,16 @@ class Machine:
     """``cores`` and the scheduler's costs.
 
     ``speeds[work][k]`` is the speed of each of ``k + 1`` active cores relative to one;
-    ``handoff_latency`` is the time from a release of the GIL until the waiter that has just
-    asked for it runs (it is hardly asleep); ``retry_time`` the CPU time of a thread whose wait for
-    the GIL ran out, until it waits again; ``signal_time`` the CPU time that waking a sleeping
-    thread costs the one who wakes it; ``timer_slack`` what the kernel adds to a timed
-    wait; ``base_slice`` the time after which the scheduler looks for another thread to run, which
-    it does when the timer ticks, every ``tick``;
-    ``preemption_latency`` how long a thread that wakes on a busy core waits for it when the
-    scheduler lets it go first; ``context_switch_time`` what a voluntary
-    switch on a core costs, ``forced_switch_time`` one at the end of a slice, with the timer
-    interrupt that forces it. ``quota`` is the CPU limit that gilplan itself runs under, None
+    ``handoff_latency`` is the time from a release of the GIL until the waiter that has just asked
+    for it runs (it is hardly asleep); ``retry_time`` the CPU time of a thread whose wait for the
+    GIL ran out, until it waits again; ``awake_share`` how often the one who asked for the GIL has
+    not gone to sleep yet when it is dropped; ``signal_time`` the CPU time that waking a sleeping
+    thread costs the one who wakes it; ``timer_slack`` what the kernel adds to a timed wait;
+    ``base_slice`` the time after which the scheduler looks for another thread to run, which it
+    does when the timer ticks, every ``tick``; ``preemption_latency`` how long a thread that wakes
+    on a busy core waits for it when the scheduler lets it go first; ``context_switch_time`` what a
+    voluntary switch on a core costs, ``forced_switch_time`` one at the end of a slice, with the
+    timer interrupt that forces it. ``quota`` is the CPU limit that gilplan itself runs under, None
     without one; ``bandwidth_slice`` what a core takes at a time from a quota's budget.
     """
 
@@ -58,6 +58,7 @@ class Machine:
     wake_latency: WakeLatency
     handoff_latency: Empirical
     retry_time: Empirical
+    awake_share: Estimate
     signal_time: Estimate
     timer_slack: Estimate
     preemption_latency: Estimate
@@ -89,6 +90,7 @@ class Machine:
                 work: tuple(speed.redrawn(rng) for speed in curve)
                 for work, curve in self.speeds.items()
             },
+            awake_share=self.awake_share.redrawn(rng),
             signal_time=self.signal_time.redrawn(rng),
             timer_slack=self.timer_slack.redrawn(rng),
             preemption_latency=self.preemption_latency.redrawn(rng),

@@ -45,7 +45,7 @@ class Programs:
         places = iter(range(1_000_000))
         locks: dict[str, LoopLock] = {}
         return [
-            self._operations(task.segments, worker, index, places, locks)
+            self._operations(task, task.segments, worker, index, places, locks)
             for task in self._scenario.workload.tasks
         ]
 
@@ -91,6 +91,7 @@ class Programs:
 
     def _operations(
         self,
+        task: Task,
         segments: tuple[Segment, ...],
         worker: Worker,
         index: int,
@@ -101,14 +102,16 @@ class Programs:
         for segment in segments:
             if segment.kind is SegmentKind.CRITICAL:
                 lock = locks.setdefault(segment.lock, LoopLock())
-                inner = self._operations(segment.inner, worker, index, places, locks)
+                inner = self._operations(task, segment.inner, worker, index, places, locks)
                 operations += [(ACQUIRE, lock), *inner, (RELEASE, lock)]
                 continue
             place = next(places)
             if segment.kind is SegmentKind.WAIT:
                 operations.append((WAIT, self._time(segment, index, place)))
             else:
-                operations.append((COMPUTE, self._compute(segment, worker, index, place)))
+                # Tasks take turns on the loop's thread: it is prepared for each stretch anew.
+                steps = worker.prepared(task, [self._compute(segment, worker, index, place)])
+                operations += [(COMPUTE, step) for step in steps]
         return operations
 
     def _compute(self, segment: Segment, worker: Worker, index: int, place: int) -> Step:

@@ -36,7 +36,7 @@ from gilplan.model.source import (
     arrive_at_gaps,
     arrive_at_instants,
 )
-from gilplan.model.streams import NANOSECONDS, Purpose, stream, times_ns, to_ns
+from gilplan.model.streams import NANOSECONDS, Purpose, blocks, stream, times_ns, to_ns
 from gilplan.model.thread import Thread
 from gilplan.model.throttled_cores import ThrottledCores
 from gilplan.model.worker import Worker
@@ -152,6 +152,8 @@ class Run:
             return [kind(self.env, self.cores, index=index) for index in range(count)]
         handoff = times_ns(machine.handoff_latency, self._stream(Purpose.LATENCY, 1))
         retry = times_ns(machine.retry_time, self._stream(Purpose.LATENCY, 3))
+        awake = self._stream(Purpose.LATENCY, 4)
+        share = machine.awake_share.value
         return [
             Gil(
                 self.env,
@@ -161,6 +163,7 @@ class Run:
                 signal_time=to_ns(machine.signal_time.value),
                 handoff_latency=handoff,
                 retry_time=retry,
+                asker_is_awake=blocks(lambda count: awake.random(count) < share),
                 preempts_across_interpreters=runtime.preempts_across_interpreters,
                 recorder=self.recorder,
             )

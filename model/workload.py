@@ -1,6 +1,6 @@
 """What a program does, one task at a time: stretches of work and how each treats the GIL."""
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -84,13 +84,28 @@ class Segment:
     def holds_gil(self) -> bool:
         return self.kind in (SegmentKind.PYTHON, SegmentKind.HELD_NATIVE)
 
-    def scaled(self, factors: Mapping[SegmentKind, float]) -> "Segment":
-        """Return the segment with its duration times its kind's factor, inner ones too."""
-        return replace(
+    def scaled(self, factor: float) -> "Segment":
+        """Return the segment with its own duration times ``factor``."""
+        return replace(self, duration=self.duration and self.duration.scaled(factor))
+
+    def split(self, share: float, kind: SegmentKind) -> tuple["Segment", ...]:
+        """Return the segment with ``share`` of its time, 0 to 1, after it as another kind.
+
+        Both are limited by the same work, and their times are drawn apart.
+        """
+        assert self.duration is not None, "a critical segment has no time of its own"
+        if share == 0:
+            return (self,)
+        part = replace(
             self,
-            duration=self.duration and self.duration.scaled(factors[self.kind]),
-            inner=tuple(segment.scaled(factors) for segment in self.inner),
+            kind=kind,
+            work=self.limited_by,
+            duration=self.duration.scaled(share),
+            uninterruptible=None,
         )
+        if share == 1:
+            return (part,)
+        return (replace(self, duration=self.duration.scaled(1 - share)), part)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,11 +197,24 @@ class Workload:
             SegmentKind.RELEASED_NATIVE: released,
             SegmentKind.WAIT: blocked,
         }
-        tasks = tuple(
-            replace(task, segments=tuple(segment.scaled(factors) for segment in task.segments))
-            for task in self.tasks
-        )
-        return replace(self, tasks=tasks)
+        return self.rewritten(lambda segment: (segment.scaled(factors[segment.kind]),))
+
+    def rewritten(self, rule: Callable[[Segment], tuple[Segment, ...]]) -> "Workload":
+        """Return the workload with what ``rule`` makes of each segment that has a duration."""
+
+        def rewrite(segments: tuple[Segment, ...]) -> tuple[Segment, ...]:
+            new: list[Segment] = []
+            for segment in segments:
+                if segment.inner:
+                    new.append(replace(segment, inner=rewrite(segment.inner)))
+                else:
+                    new.extend(rule(segment))
+            return tuple(new)
+
+        def of(tasks: tuple[Task, ...]) -> tuple[Task, ...]:
+            return tuple(replace(task, segments=rewrite(task.segments)) for task in tasks)
+
+        return replace(self, tasks=of(self.tasks), background=of(self.background))
 
 
 def flatten(segments: tuple[Segment, ...]) -> tuple[Segment, ...]:

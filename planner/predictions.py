@@ -6,20 +6,57 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import partial
 from multiprocessing import get_context
+from typing import TYPE_CHECKING
 
 from gilplan.calibration.model_error import Regime
 from gilplan.calibration.profile import Profile
 from gilplan.model.arrivals import Arrivals, Closed
 from gilplan.model.checks import require_count, require_positive
-from gilplan.model.durations import Duration
 from gilplan.model.errors import MissingBuild
 from gilplan.model.layout import Layout
 from gilplan.model.prediction import Prediction
 from gilplan.model.runtime import Runtime
 from gilplan.model.scenario import Scenario
-from gilplan.model.workload import Segment, SegmentKind, Task, Workload
+from gilplan.model.workload import Segment, SegmentKind, Work, Workload
 from gilplan.planner.forecast import forecast, scenario_for
 from gilplan.planner.layout_option import parse_layout
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Predictions(tuple[Prediction, ...]):
+    """Predictions in the order of their layouts; in a notebook a table, the first its baseline."""
+
+    __slots__ = ()
+
+    def frame(self) -> "pd.DataFrame":
+        """Return a row per layout: means and intervals, times in seconds."""
+        import pandas as pd
+
+        rows = []
+        for prediction in self:
+            measures = {
+                "throughput": prediction.throughput,
+                **prediction.response_time,
+                "gil_utilisation": prediction.gil_utilisation,
+                "core_utilisation": prediction.core_utilisation,
+            }
+            row: dict[str, object] = {"layout": str(prediction.layout)}
+            for name, interval in measures.items():
+                row |= {
+                    name: interval.mean,
+                    f"{name}_lower": interval.lower,
+                    f"{name}_upper": interval.upper,
+                }
+            rows.append(row)
+        return pd.DataFrame(rows)
+
+    def _repr_html_(self) -> str:
+        from gilplan.planner.display import html_of
+        from gilplan.planner.tables import breakdown_table, prediction_table
+
+        return html_of([prediction_table(self, self[0]), breakdown_table(self)] if self else [])
 
 
 def predict(
@@ -33,7 +70,7 @@ def predict(
     max_replications: int = 20,
     workers: int = 1,
     on_done: Callable[[Prediction], None] = lambda prediction: None,
-) -> tuple[Prediction, ...]:
+) -> Predictions:
     """Predict each layout, in order, on the machine and the builds of ``profile``.
 
     A layout may be a text such as ``"3.13:threads=4"``. The arrivals are a closed loop with one
@@ -52,7 +89,7 @@ def predict(
         prediction = with_model_error(simulated, profile)
         predictions.append(replace(prediction, warnings=(*warnings, *prediction.warnings)))
         on_done(predictions[-1])
-    return tuple(predictions)
+    return Predictions(predictions)
 
 
 def with_model_error(prediction: Prediction, profile: Profile) -> Prediction:
@@ -116,22 +153,18 @@ def scenarios_for(
 def on_build(workload: Workload, target: Runtime, profile: Profile) -> Workload:
     """Return the workload as it would run, single-threaded, on another build.
 
-    Processor time is scaled by the calibrated single-thread speeds of the kind of work; waits
-    stay. Unchanged where the workload does not say its build, or the profile does not know it.
+    Processor time is scaled by the calibrated single-thread speeds of the kind of work, that of
+    warming up caches by the speed of bytecode; waits stay. Unchanged where the workload does not
+    say its build, or the profile does not know it.
     """
     source = _source(workload, profile)
     if source is None or source.build == target.build:
         return workload
-
-    def moved(task: Task) -> Task:
-        return replace(task, segments=tuple(_scaled(s, source, target) for s in task.segments))
-
-    return replace(
-        workload,
-        tasks=tuple(map(moved, workload.tasks)),
-        background=tuple(map(moved, workload.background)),
-        build=target.build,
-    )
+    moved = workload.rewritten(lambda segment: (_scaled(segment, source, target),))
+    factor, cold_start = _factor(Work.BYTECODE, source, target), workload.cold_start
+    if cold_start is not None and factor is not None:
+        cold_start = cold_start.scaled(factor)
+    return replace(moved, cold_start=cold_start, build=target.build)
 
 
 def _source(workload: Workload, profile: Profile) -> Runtime | None:
@@ -144,23 +177,21 @@ def _source(workload: Workload, profile: Profile) -> Runtime | None:
 
 
 def _scaled(segment: Segment, source: Runtime, target: Runtime) -> Segment:
-    if segment.kind is SegmentKind.CRITICAL:
-        inner = tuple(_scaled(part, source, target) for part in segment.inner)
-        return replace(segment, inner=inner)
-    work = segment.limited_by
-    known = work in source.speeds and work in target.speeds
-    if segment.kind is SegmentKind.WAIT or not known:
+    factor = _factor(segment.limited_by, source, target)
+    if segment.kind is SegmentKind.WAIT or factor is None:
         return segment
-    factor = source.speeds[work].value / target.speeds[work].value
-
-    def scaled(duration: Duration | None) -> Duration | None:
-        return None if duration is None else duration.scaled(factor)
-
     return replace(
         segment,
-        duration=scaled(segment.duration),
-        uninterruptible=scaled(segment.uninterruptible),
+        duration=segment.duration and segment.duration.scaled(factor),
+        uninterruptible=segment.uninterruptible and segment.uninterruptible.scaled(factor),
     )
+
+
+def _factor(work: Work, source: Runtime, target: Runtime) -> float | None:
+    """Return how much longer the work takes on the target, None where it was not measured."""
+    if work not in source.speeds or work not in target.speeds:
+        return None
+    return source.speeds[work].value / target.speeds[work].value
 
 
 def warnings_on(workload: Workload, profile: Profile) -> tuple[str, ...]:

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from gilplan.model.behaviours import Behaviours
+from gilplan.model.boundary import LoopCosts
 from gilplan.model.collector_costs import CollectorCosts
 from gilplan.model.durations import Deterministic, Empirical
 from gilplan.model.errors import ProfileError
 from gilplan.model.estimate import Estimate
 from gilplan.model.heap import Heap, PauseTimes
-from gilplan.model.layout import GilMode, Layout
+from gilplan.model.layout import GilMode, Layout, WorkerKind
 from gilplan.model.machine import Machine, WakeLatency
 from gilplan.model.recorder import State, Timeline
 from gilplan.model.runtime import Runtime
@@ -33,6 +34,7 @@ MACHINE = Machine(
     wake_latency=WakeLatency(idle_times=(1e-3,), latencies=(Empirical((0.0,)),)),
     handoff_latency=Empirical((0.0,)),
     retry_time=Empirical((0.0,)),
+    awake_share=Estimate.exact(0.65, "test"),
     signal_time=known(0.0),
     timer_slack=known(0.0),
     base_slice=0.0014,
@@ -153,6 +155,18 @@ def test_pauses_lower_the_throughput_by_what_they_take(live: float):
     given = scenario(runtime(), live=live, run_time=20.0)
     busy = 1 / (1 + amortised(runtime(), live, 1e6))
     assert simulate(given).completions / 20.0 == pytest.approx(1000 * busy, rel=0.02)
+
+
+def test_event_loop_collects_like_a_thread():
+    given = scenario(runtime(), live=1e5, run_time=20.0)
+    loop = replace(
+        given,
+        layout=replace(given.layout, worker=WorkerKind.EVENT_LOOP),
+        runtime=replace(
+            given.runtime, loop_costs=LoopCosts(round_time=known(0.0), resume_time=known(0.0))
+        ),
+    )
+    assert simulate(loop).completions == pytest.approx(simulate(given).completions, rel=0.01)
 
 
 def test_full_pause_holds_the_gil_from_everybody_and_cannot_be_interrupted():

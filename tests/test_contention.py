@@ -43,6 +43,7 @@ MACHINE = Machine(
     wake_latency=WakeLatency(idle_times=(1e-3,), latencies=(Empirical((0.0,)),)),
     handoff_latency=Empirical((0.0,)),
     retry_time=Empirical((0.0,)),
+    awake_share=Estimate.exact(0.65, "test"),
     signal_time=known(0.0),
     timer_slack=known(0.0),
     base_slice=0.0014,

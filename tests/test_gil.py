@@ -51,6 +51,7 @@ class Stage:
             interval=interval * 1000,
             handoff_latency=lambda: WAKE * 1000,
             retry_time=lambda: 0,
+            asker_is_awake=lambda: 0,
             recorder=self.timeline,
             **options,
         )

@@ -20,3 +20,4 @@ def test_case_is_one_that_can_be_tried_again(case):
     assert case["predicted"] / case["measured"] - 1 == pytest.approx(case["error"], abs=0.005)
     assert abs(case["error"]) > 0.2, "a case within 20 % is no hard one"
     assert len(case["why"]) > 20
+    assert ("later" in case) == ("mended" in case), "what mended it, and what is left"

@@ -6,7 +6,7 @@ import pytest
 from gilplan.calibration.builds import Build
 from gilplan.calibration.campaign import Samples
 from gilplan.calibration.measurements import TIMEOUTS, Measurement, counts_of
-from gilplan.calibration.parameters import machine_from, runtime_from
+from gilplan.calibration.parameters import machine_from, runtime_from, undisturbed
 from gilplan.calibration.runner import KernelRun
 from gilplan.model.errors import MeasurementFailed
 from gilplan.model.estimate import AT_BOUND, NOT_IDENTIFIABLE
@@ -50,6 +50,7 @@ def known_samples(
                 for work in Work
                 for n, speed in ((1, 1.0), (2, 0.8))
             },
+            "queue_jump": {"lost": [0.0, 1.0, 1.0, 2.0] * 10},
             "retry": {"retry": near(15e-6), "sleep": near(2e-5)},
             "handoff": {"gap 1e-3": near(25e-6), "hold 1e-3": near(1.05e-3)},
             "wake": {
@@ -111,6 +112,7 @@ def test_known_machine_is_recovered(rng: np.random.Generator):
     for estimate, truth in (
         (found.speeds[Work.MEMORY][1], 0.8),
         (found.signal_time, SIGNAL),
+        (found.awake_share, 0.5),
         (found.context_switch_time, SWITCH),
         (found.forced_switch_time, FORCED),
         (found.timer_slack, SLACK),
@@ -125,6 +127,10 @@ def test_known_machine_is_recovered(rng: np.random.Generator):
     assert found.retry_time.mean == pytest.approx(15e-6, rel=0.02)
     assert found.handoff_latency.mean == pytest.approx(25e-6, rel=0.02)
     assert samples.notes == []
+
+
+def test_wake_ups_in_which_the_host_was_elsewhere_are_left_out():
+    assert undisturbed([20e-6, 30e-6, 40e-6, 290e-6, 2e-3]) == [20e-6, 30e-6, 40e-6, 290e-6]
 
 
 def test_turns_that_the_kernels_settings_do_not_explain_are_noted(rng: np.random.Generator):
@@ -147,13 +153,14 @@ def test_waits_that_end_early_put_the_slack_at_its_bound(rng: np.random.Generato
 
 
 def test_scheduler_costs_not_measured_are_assumed_flagged_and_noted(rng: np.random.Generator):
-    samples = known_samples(rng, without=("slice", "preempt", "timer"))
+    samples = known_samples(rng, without=("slice", "preempt", "timer", "queue_jump"))
     found = machine(samples, rng)
     assumed = (
         "context_switch_time",
         "forced_switch_time",
         "preemption_latency",
         "timer_slack",
+        "awake_share",
     )
     for name in assumed:
         estimate = getattr(found, name)

@@ -126,6 +126,7 @@ def simulated(version: str, layout: Layout) -> Replication:
         wake_latency=WakeLatency(idle_times=(1.0,), latencies=(at_once,)),
         handoff_latency=at_once,
         retry_time=Empirical((0.0,)),
+        awake_share=Estimate.exact(0.65, "test"),
         signal_time=nothing,
         timer_slack=nothing,
         base_slice=0.0014,

@@ -20,7 +20,6 @@ STATES = {
     "queued": "#B9A6CF",
     "blocked": "#DCDCDC",
 }
-MEASURED = "#000000"
 TARGET = "#B00020"
 WIDTH = 560
 #: A row of layouts: the name above its bar, so that the chart fits on a phone.

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gilplan.calibration.atomic_file import write_text
+from gilplan.planner.display import natural_width
 
 INTERRUPTED = 130
 
@@ -20,20 +21,6 @@ def print_table(*tables: Table) -> None:
         console = Console(file=sys.stdout, highlight=False)
         console.width = max(console.width, natural_width(table))
         console.print(table)
-
-
-def table_text(table: Table) -> str:
-    """Return a table as plain text."""
-    console = Console(width=natural_width(table), color_system=None, highlight=False)
-    with console.capture() as capture:
-        console.print(table)
-    return capture.get()
-
-
-def natural_width(table: Table) -> int:
-    """Return the columns that the table takes when nothing is cropped."""
-    console = Console(width=10_000)
-    return console.measure(table).maximum
 
 
 def print_json(document: object) -> None:

@@ -27,7 +27,7 @@ from gilplan.planner.commands.options import (
     type=click.IntRange(min=1),
     default=240,
     show_default=True,
-    help="How many layouts and programs to try, five seconds each (without --quick).",
+    help="How many layouts and programs to try, eight seconds each (without --quick).",
 )
 @profile_option
 @foreign_option
@@ -89,11 +89,11 @@ def validate(
     from gilplan.planner.commands.output import (
         INTERRUPTED,
         print_table,
-        table_text,
         tell,
         write_or_print,
     )
     from gilplan.planner.commands.profiles import calibrated_builds, usable_profile
+    from gilplan.planner.display import table_text
     from gilplan.planner.predictions import predict_layout
     from gilplan.planner.progress import progress
     from gilplan.planner.tables import error_table, validation_table

@@ -19,8 +19,9 @@ from gilplan.calibration.target_validation import (
 )
 from gilplan.model.errors import GilplanError, MissingBuild
 from gilplan.model.layout import Layout
-from gilplan.planner.commands.output import print_table, table_text, tell, write_or_print
+from gilplan.planner.commands.output import print_table, tell, write_or_print
 from gilplan.planner.commands.profiles import calibrated_builds, usable_profile
+from gilplan.planner.display import table_text
 from gilplan.planner.layout_option import parse_layout
 from gilplan.planner.predictions import predict
 from gilplan.planner.progress import Report, progress

@@ -11,7 +11,7 @@ from gilplan.planner.plans.candidates import MOST_THREADS
 from gilplan.planner.plans.findings import BreakEven, Evaluation
 from gilplan.planner.plans.ranking import INDIFFERENCE
 from gilplan.planner.plans.trials import Trial, Trials
-from gilplan.planner.plans.what_if import rewritten, with_held, with_released
+from gilplan.planner.plans.what_if import with_held, with_released
 
 REPLICATIONS = 2
 TASKS = 800
@@ -223,13 +223,8 @@ def _slowed(free: Layout, now: float) -> Quantity:
 
 def with_python_scaled(workload: Workload, factor: float) -> Workload:
     """Return the workload whose bytecode takes ``factor`` times as long."""
-    return rewritten(
-        workload,
-        lambda s: (
-            (replace(s, duration=s.duration.scaled(factor)),)
-            if s.kind is SegmentKind.PYTHON and s.duration is not None
-            else (s,)
-        ),
+    return workload.rewritten(
+        lambda segment: (segment.scaled(factor) if segment.kind is SegmentKind.PYTHON else segment,)
     )
 
 

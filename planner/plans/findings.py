@@ -185,3 +185,9 @@ class Plan:
     @property
     def subject(self) -> Evaluation | None:
         return self.choice or self.nearest_miss
+
+    def _repr_html_(self) -> str:
+        from gilplan.planner.display import html_of
+        from gilplan.planner.plans.plan_tables import plan_tables
+
+        return html_of(plan_tables(self), heading=self.verdict, lines=self.warnings)

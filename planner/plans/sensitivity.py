@@ -12,7 +12,6 @@ from gilplan.model.workload import Segment, SegmentKind, Work, Workload, flatten
 from gilplan.planner.plans.findings import Evaluation, Sensitivity
 from gilplan.planner.plans.target import Target
 from gilplan.planner.plans.trials import Trial, Trials
-from gilplan.planner.plans.what_if import rewritten
 
 REPLICATIONS = 2
 TASKS = 800
@@ -138,7 +137,7 @@ def _build_speeds(runtime: Runtime, workload: Workload, is_scaled: bool) -> Iter
         if not used or speed.half_width == 0:
             continue
         at = [
-            rewritten(workload, partial(_slower, work, speed.value / end))
+            workload.rewritten(partial(_slower, work, speed.value / end))
             for end in (speed.lower, speed.upper)
         ]
         yield _variant(f"{runtime.build} {work} speed", speed, "workload", at)
@@ -151,9 +150,7 @@ def uses(segment: Segment, work: Work) -> bool:
 
 
 def _slower(work: Work, factor: float, segment: Segment) -> tuple[Segment, ...]:
-    if not uses(segment, work) or segment.duration is None:
-        return (segment,)
-    return (replace(segment, duration=segment.duration.scaled(factor)),)
+    return (segment.scaled(factor) if uses(segment, work) else segment,)
 
 
 def _segments(workload: Workload) -> Iterator[Variant]:
@@ -181,13 +178,10 @@ def _segments(workload: Workload) -> Iterator[Variant]:
 
 def with_scaled(workload: Workload, name: str, factor: float) -> Workload:
     """Return the workload where segment ``name`` (or kind) takes ``factor`` times as long."""
-    return rewritten(
-        workload,
-        lambda s: (
-            (replace(s, duration=s.duration.scaled(factor)),)
-            if (s.name or str(s.kind)) == name and s.duration is not None
-            else (s,)
-        ),
+    return workload.rewritten(
+        lambda segment: (
+            segment.scaled(factor) if (segment.name or str(segment.kind)) == name else segment,
+        )
     )
 
 

@@ -6,7 +6,7 @@ cores=8                any field of the layout: processes, interpreters, threads
                        switch_interval
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
@@ -22,8 +22,6 @@ from gilplan.planner.plans.trials import Trial, Trials
 
 FIELDS = ("processes", "interpreters", "threads", "cores", "switch_interval")
 FORMS = '"released:SEGMENT=80%", "build=3.14t", or a field of the layout such as "cores=8"'
-#: What becomes of one segment.
-Rule = Callable[[Segment], tuple[Segment, ...]]
 
 REPLICATIONS = 4
 TASKS = 1000
@@ -158,50 +156,21 @@ def with_released(workload: Workload, share: float, name: str | None = None) -> 
         raise InvalidValue(
             "what-if", f"about a named segment that holds the GIL ({known})", f"released:{name}"
         )
-    return rewritten(workload, lambda segment: _release(segment, share, name))
+    return workload.rewritten(lambda segment: _release(segment, share, name))
 
 
 def with_held(workload: Workload, share: float) -> Workload:
     """Return the workload where ``share`` of every stretch without the GIL computes with it."""
-    return rewritten(workload, lambda segment: _hold(segment, share))
+    return workload.rewritten(lambda segment: _hold(segment, share))
 
 
 def _release(segment: Segment, share: float, name: str | None) -> tuple[Segment, ...]:
-    if not segment.holds_gil or (name is not None and segment.name != name) or share == 0:
+    if not segment.holds_gil or (name is not None and segment.name != name):
         return (segment,)
-    return _split(segment, share, SegmentKind.RELEASED_NATIVE)
+    return segment.split(share, SegmentKind.RELEASED_NATIVE)
 
 
 def _hold(segment: Segment, share: float) -> tuple[Segment, ...]:
-    if segment.kind is not SegmentKind.RELEASED_NATIVE or share == 0:
+    if segment.kind is not SegmentKind.RELEASED_NATIVE:
         return (segment,)
-    return tuple(reversed(_split(segment, share, SegmentKind.HELD_NATIVE)))
-
-
-def _split(segment: Segment, share: float, other: SegmentKind) -> tuple[Segment, ...]:
-    """Return the segment's rest, if any, and ``share`` of its time as another kind."""
-    assert segment.duration is not None
-    part = replace(
-        segment,
-        kind=other,
-        work=segment.limited_by,
-        duration=segment.duration.scaled(share),
-        uninterruptible=None,
-    )
-    if share == 1:
-        return (part,)
-    return (replace(segment, duration=segment.duration.scaled(1 - share)), part)
-
-
-def rewritten(workload: Workload, rule: Rule) -> Workload:
-    def rewrite(segments: tuple[Segment, ...]) -> tuple[Segment, ...]:
-        new: list[Segment] = []
-        for segment in segments:
-            if segment.inner:
-                new.append(replace(segment, inner=rewrite(segment.inner)))
-            else:
-                new.extend(rule(segment))
-        return tuple(new)
-
-    tasks = tuple(replace(task, segments=rewrite(task.segments)) for task in workload.tasks)
-    return replace(workload, tasks=tasks)
+    return tuple(reversed(segment.split(share, SegmentKind.HELD_NATIVE)))

@@ -67,6 +67,23 @@ class Sweep:
         """Return where two layouts change places along an axis."""
         return crossings(self.frame)
 
+    def _repr_html_(self) -> str:
+        from gilplan.planner.display import html_of
+        from gilplan.planner.sweeps.tables import (
+            crossing_lines,
+            knee_lines,
+            left_out_lines,
+            point_table,
+        )
+
+        lines = [
+            *knee_lines(self.knees()),
+            *crossing_lines(self.crossings()),
+            *left_out_lines(self.left_out),
+            *self.notes,
+        ]
+        return html_of([point_table(self.frame)], lines=lines)
+
 
 def sweep(
     workload: Workload,

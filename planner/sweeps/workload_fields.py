@@ -59,19 +59,10 @@ def with_released(workload: Workload, name: str, share: float) -> Workload:
             f"released:{name}", "of a segment that holds the GIL", str(segment.kind),
             "that is a python or a held_native one",
         )  # fmt: skip
-    if share == 0:
-        return workload
-    assert segment.duration is not None
-    released = Segment(
-        kind=SegmentKind.RELEASED_NATIVE,
-        name=f"{segment.name or name} (released)",
-        duration=segment.duration.scaled(share),
-        work=segment.limited_by,
-    )
-    if share == 1:
-        return _exchanged(workload, place, (released,))
-    held = replace(segment, duration=segment.duration.scaled(1 - share))
-    return _exchanged(workload, place, (held, released))
+    *held, released = segment.split(share, SegmentKind.RELEASED_NATIVE)
+    if share > 0:
+        released = replace(released, name=f"{segment.name or name} (released)")
+    return _exchanged(workload, place, (*held, released))
 
 
 def with_weight(workload: Workload, name: str, weight: float) -> Workload:

@@ -11,7 +11,7 @@ from gilplan.calibration.workload_file import read_workload
 from gilplan.model.errors import InvalidFile, InvalidValue
 from gilplan.model.workload import Workload
 from gilplan.planner.cli import main
-from gilplan.planner.commands.output import table_text
+from gilplan.planner.display import table_text
 from gilplan.planner.gates.gate import Band, Gate, Guarded, Moved, check, new_gate
 from gilplan.planner.gates.gate_file import read_gate, write_gate
 from gilplan.planner.gates.gate_table import gate_table

@@ -116,6 +116,12 @@ def test_plan_is_a_document_that_json_can_hold(two_cores: Plan) -> None:
     assert reasons == {each.reason for each in two_cores.excluded}
 
 
+def test_a_plan_is_its_verdict_and_its_tables_in_a_notebook(two_cores: Plan) -> None:
+    shown = two_cores._repr_html_()
+    assert two_cores.verdict.split(",")[0] in shown
+    assert shown.count("<pre") >= 3
+
+
 def test_inputs_that_matter_come_first_and_say_if_the_verdict_flips(two_cores: Plan) -> None:
     effects = {each.name: each for each in two_cores.sensitivities}
     assert effects["time of 'parse' ±10%"].capacity_high == pytest.approx(0.91, abs=0.02)

@@ -9,8 +9,8 @@ from gilplan.model.durations import Deterministic
 from gilplan.model.prediction import Prediction
 from gilplan.model.statistics import Interval
 from gilplan.model.workload import Segment, SegmentKind, Task, Workload
-from gilplan.planner.commands.output import table_text
 from gilplan.planner.demo import layouts_to_rank, todays_build
+from gilplan.planner.display import html_of, table_text
 from gilplan.planner.layout_option import parse_layout
 from gilplan.planner.predictions import predict
 from gilplan.planner.tables import (
@@ -119,3 +119,20 @@ def test_the_demonstration_makes_do_with_an_old_build(profile: Profile) -> None:
         "processes",
         "mixed",
     }
+
+
+def test_predictions_are_a_table_in_a_notebook_and_their_names_are_text(profile: Profile) -> None:
+    both = predict(PROGRAM, ["3.13", "3.13t:threads=2"], profile, max_replications=4)
+    shown = both._repr_html_()
+    assert "3.13.5t:threads=2" in shown
+    assert shown.count("<pre") == 2
+    frame = both.frame()
+    assert list(frame.layout) == [str(each.layout) for each in both]
+    assert frame.throughput[1] == both[1].throughput.mean
+    assert predict(PROGRAM, [], profile)._repr_html_() == ""
+
+
+def test_html_escapes_what_it_is_told() -> None:
+    shown = html_of([], heading="<script>", lines=["a < b"])
+    assert "<script>" not in shown
+    assert "a &lt; b" in shown

@@ -56,6 +56,11 @@ def test_a_frame_has_a_row_a_point_in_the_order_of_the_grid(serial: Sweep) -> No
     assert set(frame["cores"]) == {2}
 
 
+def test_a_sweep_is_a_table_in_a_notebook(serial: Sweep) -> None:
+    shown = serial._repr_html_()
+    assert all(series in shown for series in serial.frame["series"])
+
+
 def test_all_layouts_meet_the_same_random_numbers(workload: Workload, profile: Profile) -> None:
     """Two processes and two own-GIL interpreters queue for nothing in common: one answer."""
     layouts = ["3.13:interpreters=2", "3.13:processes=2"]

@@ -1,0 +1,145 @@
+"""How late a sleeping thread wakes up beside threads that compute: measured, and predicted.
+
+    .venv/bin/python benchmarks/wakeup.py [--builds 3.13,3.14] [--time 3] [--json FILE]
+
+One thread sleeps for 3 ms again and again and notes how late it is; 1, 2 or 4 threads of the same
+process compute for ever under the same GIL. This is what an I/O thread pays for its neighbours:
+the timer's slack, the way to a core, and a switch interval (or several) until it has the GIL.
+Nothing of it is measured beforehand but the machine. Needs an idle machine with two cores or more.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from gilplan.calibration.builds import Build, find_builds, newest_of_each_series
+from gilplan.calibration.profile import Profile, default_path, load
+from gilplan.model.durations import Deterministic
+from gilplan.model.layout import Layout
+from gilplan.model.workload import Segment, SegmentKind, Task, Workload
+from gilplan.planner import predict
+
+INTERVALS = (1e-4, 1e-3, 5e-3, 2e-2)
+COMPUTING = (1, 2, 4)
+SLEEP = 0.003
+PERCENTILES = (50, 99)
+#: What is between two sleeps: a subtraction, an append, a jump.
+BYTECODE_TIME = 1e-6
+SLEEPER = f"""
+import json, sys, threading, time
+computing, interval, run_time = int(sys.argv[1]), float(sys.argv[2]), float(sys.argv[3])
+sys.setswitchinterval(interval)
+late = []
+def compute():
+    total = 0
+    while True:
+        total = (total + 1) % 1000003
+def sleep_often():
+    end = time.perf_counter() + run_time
+    while time.perf_counter() < end:
+        began = time.perf_counter()
+        time.sleep({SLEEP})
+        late.append(time.perf_counter() - began - {SLEEP})
+for _ in range(computing):
+    threading.Thread(target=compute, daemon=True).start()
+thread = threading.Thread(target=sleep_often)
+thread.start()
+thread.join()
+print(json.dumps(late), flush=True)
+__import__("os")._exit(0)
+"""
+
+
+def measured(build: Build, computing: int, interval: float, time: float) -> list[float]:
+    """Return p50 and p99 of the lateness in seconds, without the first tenth of the sleeps."""
+    with TemporaryDirectory(prefix="gilplan-") as scratch:
+        script = Path(scratch) / "sleeper.py"
+        script.write_text(SLEEPER, encoding="utf-8")
+        command = [build.path, "-I", str(script), str(computing), str(interval), str(time)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    late = json.loads(done.stdout)
+    return [float(x) for x in np.percentile(late[len(late) // 10 :], PERCENTILES)]
+
+
+def predicted(profile: Profile, build: str, computing: int, interval: float) -> list[float]:
+    """Return the same as the model has it."""
+    runtime = profile.runtime(build)
+    # In the model a wait takes the time given: in reality the timer's slack comes on top.
+    wait = SLEEP + profile.machine.timer_slack.value
+    task = Task(
+        name="sleeper",
+        segments=(
+            Segment(kind=SegmentKind.WAIT, duration=Deterministic(wait)),
+            Segment(kind=SegmentKind.PYTHON, duration=Deterministic(BYTECODE_TIME)),
+        ),
+    )
+    spin = Segment(kind=SegmentKind.PYTHON, duration=Deterministic(0.05))
+    beside = tuple(Task(name=f"compute {n}", segments=(spin,)) for n in range(computing))
+    workload = Workload(name="sleeper", tasks=(task,), build=build, background=beside)
+    layout = Layout(
+        build=runtime.build,
+        gil="own" if runtime.gil_per_interpreter else "shared",
+        switch_interval=interval,
+    )
+    (prediction,) = predict(workload, [layout], profile)
+    return [prediction.response_time[f"p{p}"].mean - SLEEP for p in PERCENTILES]
+
+
+def compare(build: Build, profile: Profile, time: float) -> list[dict[str, object]]:
+    """Measure and predict every cell of one build."""
+    rows: list[dict[str, object]] = []
+    for computing in COMPUTING:
+        for interval in INTERVALS:
+            real = measured(build, computing, interval, time)
+            model = predicted(profile, build.name, computing, interval)
+            errors = [a / b - 1 for a, b in zip(model, real, strict=True)]
+            rows.append(
+                {
+                    "build": build.name,
+                    "computing": computing,
+                    "switch_interval": interval,
+                    **{f"measured_p{p}": x for p, x in zip(PERCENTILES, real, strict=True)},
+                    **{f"predicted_p{p}": x for p, x in zip(PERCENTILES, model, strict=True)},
+                    **{f"error_p{p}": x for p, x in zip(PERCENTILES, errors, strict=True)},
+                }
+            )
+            shown = ", ".join(
+                f"p{p} measured {a * 1e3:6.2f} ms, predicted {b * 1e3:6.2f} ms ({e:+.0%})"
+                for p, a, b, e in zip(PERCENTILES, real, model, errors, strict=True)
+            )
+            print(
+                f"{build.name:9} {computing} computing, {interval * 1e3:4g} ms: {shown}", flush=True
+            )
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="How late a sleeper wakes up beside a GIL.")
+    parser.add_argument("--builds", default="", help="such as 3.13,3.14; default: all known")
+    parser.add_argument("--time", type=float, default=3.0, help="seconds of each run")
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    profile = load(default_path())
+    known = {runtime.build for runtime in profile.runtimes if not runtime.free_threaded}
+    builds = [b for b in newest_of_each_series(find_builds()[0]) if b.name in known]
+    if options.builds:
+        names = {profile.runtime(name).build for name in options.builds.split(",")}
+        builds = [build for build in builds if build.name in names]
+    rows = [row for build in builds for row in compare(build, profile, options.time)]
+    for p in PERCENTILES:
+        errors = sorted(abs(float(str(row[f"error_p{p}"]))) for row in rows)
+        if errors:
+            print(f"p{p}: median error {median(errors):.0%}, worst {errors[-1]:.0%}")
+    if options.json is not None:
+        options.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,145 @@
+"""One core's run queue: who is eligible, who is protected, what a sleeper keeps."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gilplan.model.clock import Clock
+from gilplan.model.run_queue import RunQueue
+from gilplan.model.thread import Thread
+
+MS = 1_000_000
+SLICE = 1_400_000
+TICK = 4 * MS
+
+
+def queue_of(count: int) -> tuple[RunQueue, list[Thread]]:
+    queue = RunQueue(base_slice=SLICE, tick=TICK)
+    threads = [Thread(Clock(), index=index) for index in range(count)]
+    for thread in threads:
+        queue.join(thread)
+    return queue, threads
+
+
+def let_run(queue: RunQueue, thread: Thread, time: int) -> None:
+    queue.run(thread)
+    thread.vruntime += time
+
+
+def test_running_thread_is_protected_until_its_deadline_while_it_is_eligible():
+    queue, (first, second) = queue_of(2)
+    queue.run(first)
+    assert queue.choose() is first
+    assert queue.protects(first)
+    first.vruntime += 1
+    # Ahead of its share by half a nanosecond: not eligible any more, and so not protected.
+    assert queue.choose() is second
+
+
+def test_thread_that_wakes_without_lag_does_not_preempt():
+    queue, (runner,) = queue_of(1)
+    let_run(queue, runner, MS)
+    sleeper = Thread(Clock(), index=1)
+    queue.join(sleeper)
+    assert queue.choose() is runner
+
+
+def test_thread_that_wakes_with_lag_preempts():
+    queue, (runner,) = queue_of(1)
+    let_run(queue, runner, MS)
+    sleeper = Thread(Clock(), index=1)
+    sleeper.lag = 1000
+    queue.join(sleeper)
+    assert queue.choose() is sleeper
+
+
+def test_a_waiting_thread_earns_what_it_missed_and_keeps_it_over_a_sleep():
+    queue, (runner, waiter) = queue_of(2)
+    let_run(queue, runner, 2 * MS)
+    queue.current = None
+    queue.run(waiter)
+    queue.sleep(waiter)
+    assert waiter.lag == MS
+    queue.run(runner)
+    runner.vruntime += 100 * MS
+    queue.join(waiter)
+    # Twice its lag below the runner's time: the average of both is then its lag above it.
+    assert runner.vruntime - waiter.vruntime == 2 * MS
+
+
+def test_lag_is_bounded():
+    queue, (runner, waiter) = queue_of(2)
+    let_run(queue, runner, 100 * MS)
+    queue.leave(waiter)
+    assert waiter.lag == max(2 * SLICE, TICK)
+
+
+def test_who_ran_ahead_lingers_and_leaves_when_it_would_be_next():
+    queue, (first, second) = queue_of(2)
+    let_run(queue, first, 2 * MS)
+    queue.sleep(first)
+    assert first.lingers
+    assert first in queue.members
+    assert queue.waiting() == [second]
+    let_run(queue, second, 3 * MS)
+    assert queue.pick() is second
+    assert not first.lingers
+    assert first not in queue.members
+    assert first.lag == 0
+
+
+def test_who_wakes_while_it_lingers_still_owes():
+    queue, (first, second) = queue_of(2)
+    let_run(queue, first, 2 * MS)
+    queue.sleep(first)
+    queue.run(second)
+    queue.rouse(first)
+    assert not first.lingers
+    assert first.vruntime - second.vruntime == 2 * MS
+
+
+def test_a_thread_that_moves_takes_lag_and_deadline_along():
+    queue, (runner, waiter) = queue_of(2)
+    let_run(queue, runner, 2 * MS)
+    other, (stranger,) = queue_of(1)
+    stranger.vruntime = 50 * MS
+    left = waiter.deadline - waiter.vruntime
+    queue.move(waiter, other)
+    assert waiter in other.members
+    assert waiter not in queue.members
+    assert waiter.deadline - waiter.vruntime == left
+    assert stranger.vruntime - waiter.vruntime == 2 * MS
+
+
+def test_new_slice_comes_only_after_the_deadline():
+    queue, (runner,) = queue_of(1)
+    let_run(queue, runner, SLICE - 1)
+    assert not queue.renew_deadline()
+    runner.vruntime += 1
+    assert queue.renew_deadline()
+    assert runner.deadline == 2 * SLICE
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(1, 5 * MS)), min_size=50, max_size=80))
+def test_shares_stay_within_a_slice_whoever_is_chosen_next(steps: list[tuple[int, int]]):
+    """However long each runs before the next choice, nobody falls behind by more than that."""
+    queue, threads = queue_of(4)
+    longest = max(time for _, time in steps)
+    for _, time in steps:
+        queue.current = None
+        thread = queue.pick()
+        assert thread is not None
+        let_run(queue, thread, time)
+        queue.renew_deadline()
+    spread = max(t.vruntime for t in threads) - min(t.vruntime for t in threads)
+    assert spread <= 3 * (longest + SLICE)
+
+
+def test_empty_queue_goes_on_where_it_stopped():
+    queue, (only,) = queue_of(1)
+    let_run(queue, only, 7 * MS)
+    queue.sleep(only)
+    assert queue.pick() is None
+    other = Thread(Clock(), index=5)
+    queue.join(other)
+    assert other.vruntime == pytest.approx(7 * MS)
