@@ -26,7 +26,10 @@ Script = list[tuple[str, int]]
 class Stage:
     """A process whose threads follow scripts of ``(kind, microseconds)``."""
 
-    def __init__(self, *, cores: int = 4, preempts_across_interpreters: bool = True) -> None:
+    def __init__(
+        self, *, cores: int = 4, preempts_across_interpreters: bool = True, awake: bool = False
+    ) -> None:
+        self.awake = int(awake)
         self.clock = Clock()
         self.timeline = Timeline()
         self.cores = Cores(
@@ -51,7 +54,7 @@ class Stage:
             interval=interval * 1000,
             handoff_latency=lambda: WAKE * 1000,
             retry_time=lambda: 0,
-            asker_is_awake=lambda: 0,
+            asker_is_awake=lambda: self.awake,
             recorder=self.timeline,
             **options,
         )
@@ -198,6 +201,19 @@ def test_drop_signals_one_waiter_only_the_one_that_waits_longest() -> None:
     assert stage.takes(until=0)[1] == (4000 + WAKE, 1)
     assert list(stage.gil.waiters) == [waiting]
     assert waiting.state is State.WAITING_GIL
+
+
+@pytest.mark.parametrize(("awake", "winner"), [(False, 2), (True, 0)])
+def test_signal_stays_with_the_one_who_asked_if_it_has_not_slept(awake: bool, winner: int) -> None:
+    stage = Stage(awake=awake)
+    stage.thread([("python", 30_000)])
+    stage.thread([("python", 30_000)], at=1)
+    stage.thread([("python", 30_000)], at=4000)
+    # The third waits anew at 9 ms, for its interval spanned a switch; the first asks at 10 ms.
+    (_, first), (_, second), (at, third) = stage.takes(until=12_000)
+    assert (first, second) == (0, 1)
+    assert third == winner
+    assert at == pytest.approx(10_000 + 5 * WAKE, abs=WAKE)
 
 
 def test_dropping_thread_with_a_request_blocks_until_another_has_taken() -> None:
