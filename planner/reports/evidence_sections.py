@@ -13,7 +13,7 @@ from gilplan.planner.reports.section import Figure, Section, Table, share, table
 MOST_CELLS = 30
 LIMITS = (
     "The machine is the one that was calibrated, with nothing else running on it.",
-    "Cores share one run queue in the model; Linux has one each and balances them.",
+    "Threads are scheduled as equals, as by Linux 6.6 and later: no priorities, no groups.",
     "Threads that fight over the same memory (a shared counter in a free-threaded build, a C "
     "library's own lock) are slower than predicted.",
     "Durations that were measured on another build are scaled by single-thread speeds.",
