@@ -24,8 +24,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from chosen_builds import chosen_builds
 
-from gilplan.calibration.builds import Build, find_builds, newest_of_each_series
+from gilplan.calibration.builds import Build
 from gilplan.calibration.crowd import cold_start_from, measure_crowd
 from gilplan.calibration.openloop import highest_rate
 from gilplan.calibration.pairing import Turns, measure_paired
@@ -183,11 +184,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     profile = load(default_path())
-    known = {runtime.build for runtime in profile.runtimes}
-    builds = [b for b in newest_of_each_series(find_builds()[0]) if b.name in known]
-    if options.builds:
-        names = {profile.runtime(name).build for name in options.builds.split(",")}
-        builds = [build for build in builds if build.name in names]
+    builds = chosen_builds(profile, options.builds)
     paths = shipped_programs()
     rows = []
     for program in options.programs.split(","):

@@ -8,12 +8,10 @@ Beazley's experiment (2010), which shows what a system call costs that gives up 
 
 What is measured beforehand is the echo alone: its requests per second on all cores and on one,
 and how long ``sendall`` takes. On one core nothing ever idles, as beside threads that compute:
-the answer of a client that is awake takes a fifth of what it takes one whose core sleeps. The
-rest is predicted. Needs an idle machine with at least two cores.
+a client that is awake answers sooner than one whose core sleeps. The rest is predicted. Needs an
+idle machine with at least two cores.
 """
 
-import argparse
-import json
 import os
 import socket
 import subprocess
@@ -24,11 +22,12 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from time import perf_counter
 
-from gilplan.calibration.builds import Build, find_builds, newest_of_each_series
-from gilplan.calibration.profile import Profile, default_path, load
+from neighbours import Rows, computing_threads, one_interpreter, print_errors, run
+
+from gilplan.calibration.builds import Build
+from gilplan.calibration.profile import Profile
 from gilplan.model.durations import Deterministic
 from gilplan.model.errors import GilplanError
-from gilplan.model.layout import Layout
 from gilplan.model.workload import Segment, SegmentKind, Task, Workload
 from gilplan.planner import predict
 
@@ -137,8 +136,7 @@ def echo_workload(alone: Echo, computing: int, profile: Profile, build: str) -> 
             python,
         ),
     )
-    spin = Segment(kind=SegmentKind.PYTHON, duration=Deterministic(0.05))
-    beside = tuple(Task(name=f"compute {n}", segments=(spin,)) for n in range(computing))
+    beside = computing_threads(computing)
     return Workload(name="echo", tasks=(task,), build=build, background=beside)
 
 
@@ -148,20 +146,18 @@ def _median(runs: list[Echo]) -> Echo:
     )
 
 
-def compare(build: Build, profile: Profile, time: float) -> list[dict[str, object]]:
+def compare(build: Build, profile: Profile, time: float) -> Rows:
     """Measure and predict every cell of one build."""
     one_core = {min(os.sched_getaffinity(0))}
     alone = {
         idling: _median([run_echo(build, 0, 5e-3, time, cores=cores) for _ in range(3)])
         for idling, cores in ((True, None), (False, one_core))
     }
-    rows: list[dict[str, object]] = []
-    gil = profile.runtime(build.name)
+    rows: Rows = []
     for computing in BESIDE:
         for interval in INTERVALS if computing else (5e-3,):
             measured = run_echo(build, computing, interval, time).rate
-            layout = Layout(build=gil.build, gil="own" if gil.gil_per_interpreter else "shared",
-                            switch_interval=interval)  # fmt: skip
+            layout = one_interpreter(profile, build.name, interval)
             workload = echo_workload(alone[not computing], computing, profile, build.name)
             try:
                 (prediction,) = predict(workload, [layout], profile)
@@ -189,26 +185,9 @@ def compare(build: Build, profile: Profile, time: float) -> list[dict[str, objec
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="An echo thread beside computing ones.")
-    parser.add_argument("--builds", default="", help="such as 3.13,3.14; default: all known")
-    parser.add_argument("--time", type=float, default=1.5, help="seconds of each run")
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
-    profile = load(default_path())
-    known = {runtime.build for runtime in profile.runtimes if not runtime.free_threaded}
-    builds = [b for b in newest_of_each_series(find_builds()[0]) if b.name in known]
-    if options.builds:
-        names = {profile.runtime(name).build for name in options.builds.split(",")}
-        builds = [build for build in builds if build.name in names]
-    rows = [row for build in builds for row in compare(build, profile, options.time)]
-    errors = sorted(
-        abs(float(str(row["error"]))) for row in rows if float(str(row["measured"])) > 50
-    )
-    if errors:
-        print(f"over 50 requests/s: median error {median(errors):.0%}, worst {errors[-1]:.0%}")
-    if options.json is not None:
-        options.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
-    sys.stdout.flush()
+    rows = run(compare, "An echo thread beside computing ones.", time=1.5)
+    frequent = [row for row in rows if float(str(row["measured"])) > 50]
+    print_errors("over 50 requests/s", frequent, "error")
 
 
 if __name__ == "__main__":

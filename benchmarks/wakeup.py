@@ -8,20 +8,17 @@ the timer's slack, the way to a core, and a switch interval (or several) until i
 Nothing of it is measured beforehand but the machine. Needs an idle machine with two cores or more.
 """
 
-import argparse
 import json
 import subprocess
-import sys
 from pathlib import Path
-from statistics import median
 from tempfile import TemporaryDirectory
 
 import numpy as np
+from neighbours import Rows, computing_threads, one_interpreter, print_errors, run
 
-from gilplan.calibration.builds import Build, find_builds, newest_of_each_series
-from gilplan.calibration.profile import Profile, default_path, load
+from gilplan.calibration.builds import Build
+from gilplan.calibration.profile import Profile
 from gilplan.model.durations import Deterministic
-from gilplan.model.layout import Layout
 from gilplan.model.workload import Segment, SegmentKind, Task, Workload
 from gilplan.planner import predict
 
@@ -69,7 +66,6 @@ def measured(build: Build, computing: int, interval: float, time: float) -> list
 
 def predicted(profile: Profile, build: str, computing: int, interval: float) -> list[float]:
     """Return the same as the model has it."""
-    runtime = profile.runtime(build)
     # In the model a wait takes the time given: in reality the timer's slack comes on top.
     wait = SLEEP + profile.machine.timer_slack.value
     task = Task(
@@ -79,21 +75,16 @@ def predicted(profile: Profile, build: str, computing: int, interval: float) -> 
             Segment(kind=SegmentKind.PYTHON, duration=Deterministic(BYTECODE_TIME)),
         ),
     )
-    spin = Segment(kind=SegmentKind.PYTHON, duration=Deterministic(0.05))
-    beside = tuple(Task(name=f"compute {n}", segments=(spin,)) for n in range(computing))
+    beside = computing_threads(computing)
     workload = Workload(name="sleeper", tasks=(task,), build=build, background=beside)
-    layout = Layout(
-        build=runtime.build,
-        gil="own" if runtime.gil_per_interpreter else "shared",
-        switch_interval=interval,
-    )
+    layout = one_interpreter(profile, build, interval)
     (prediction,) = predict(workload, [layout], profile)
     return [prediction.response_time[f"p{p}"].mean - SLEEP for p in PERCENTILES]
 
 
-def compare(build: Build, profile: Profile, time: float) -> list[dict[str, object]]:
+def compare(build: Build, profile: Profile, time: float) -> Rows:
     """Measure and predict every cell of one build."""
-    rows: list[dict[str, object]] = []
+    rows: Rows = []
     for computing in COMPUTING:
         for interval in INTERVALS:
             real = measured(build, computing, interval, time)
@@ -120,25 +111,9 @@ def compare(build: Build, profile: Profile, time: float) -> list[dict[str, objec
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="How late a sleeper wakes up beside a GIL.")
-    parser.add_argument("--builds", default="", help="such as 3.13,3.14; default: all known")
-    parser.add_argument("--time", type=float, default=3.0, help="seconds of each run")
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
-    profile = load(default_path())
-    known = {runtime.build for runtime in profile.runtimes if not runtime.free_threaded}
-    builds = [b for b in newest_of_each_series(find_builds()[0]) if b.name in known]
-    if options.builds:
-        names = {profile.runtime(name).build for name in options.builds.split(",")}
-        builds = [build for build in builds if build.name in names]
-    rows = [row for build in builds for row in compare(build, profile, options.time)]
+    rows = run(compare, "How late a sleeper wakes up beside a GIL.", time=3.0)
     for p in PERCENTILES:
-        errors = sorted(abs(float(str(row[f"error_p{p}"]))) for row in rows)
-        if errors:
-            print(f"p{p}: median error {median(errors):.0%}, worst {errors[-1]:.0%}")
-    if options.json is not None:
-        options.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
-    sys.stdout.flush()
+        print_errors(f"p{p}", rows, f"error_p{p}")
 
 
 if __name__ == "__main__":

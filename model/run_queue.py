@@ -54,9 +54,9 @@ class RunQueue:
 
     def leave(self, thread: Thread) -> None:
         """Take the thread out; it keeps its lag."""
-        lag = self._average() - thread.vruntime
+        self._average_before = average = self._average()
+        lag = average - thread.vruntime
         thread.lag = max(min(lag, self._longest_lag), -self._longest_lag)
-        self._average_before = self._average()
         self.members.remove(thread)
 
     def move(self, thread: Thread, to: "RunQueue") -> None:
@@ -68,7 +68,7 @@ class RunQueue:
     def sleep(self, thread: Thread) -> None:
         """Let the running thread block: it leaves, or lingers if it has had more than its share."""
         self.current = None
-        if self._eligible(thread):
+        if thread.vruntime <= self._average():
             self.leave(thread)
         else:
             thread.lingers = True
@@ -98,9 +98,11 @@ class RunQueue:
         members, current = self.members, self.current
         if len(members) == 1:
             return members[0]
-        if current is not None and self.protects(current) and self._eligible(current):
+        average = self._average()
+        if current is not None and self.protects(current) and current.vruntime <= average:
             return current
-        return min(filter(self._eligible, members), key=lambda thread: thread.deadline)
+        eligible = (thread for thread in members if thread.vruntime <= average)
+        return min(eligible, key=lambda thread: thread.deadline)
 
     def pick(self) -> Thread | None:
         """Return who runs next, None on an empty queue; who lingers and comes first leaves."""
@@ -123,7 +125,3 @@ class RunQueue:
         if not members:
             return self._average_before
         return sum(thread.vruntime for thread in members) // len(members)
-
-    def _eligible(self, thread: Thread) -> bool:
-        members = self.members
-        return thread.vruntime * len(members) <= sum(other.vruntime for other in members)

@@ -1,0 +1,19 @@
+"""Which builds a benchmark runs on: of the profile's those on the machine, or some of them."""
+
+from gilplan.calibration.builds import Build, find_builds, newest_of_each_series
+from gilplan.calibration.profile import Profile
+
+
+def chosen_builds(profile: Profile, wanted: str, *, free_threaded: bool = True) -> list[Build]:
+    """Return the newest build of each series, only the ``wanted`` ones (such as "3.13,3.13t").
+
+    Without ``free_threaded`` only those with a GIL. Raises `MissingBuild`.
+    """
+    known = {
+        runtime.build for runtime in profile.runtimes if free_threaded or not runtime.free_threaded
+    }
+    builds = [build for build in newest_of_each_series(find_builds()[0]) if build.name in known]
+    if not wanted:
+        return builds
+    names = {profile.runtime(name).build for name in wanted.split(",")}
+    return [build for build in builds if build.name in names]

@@ -1,0 +1,56 @@
+"""One thread beside others that compute for ever: what the benchmarks of it have in common."""
+
+import argparse
+import json
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+from chosen_builds import chosen_builds
+
+from gilplan.calibration.builds import Build
+from gilplan.calibration.profile import Profile, default_path, load
+from gilplan.model.durations import Deterministic
+from gilplan.model.layout import Layout
+from gilplan.model.workload import Segment, SegmentKind, Task
+
+Rows = list[dict[str, object]]
+SPIN_TIME = 0.05
+
+
+def computing_threads(count: int) -> tuple[Task, ...]:
+    """Return the background of a workload in which so many threads compute for ever."""
+    spin = Segment(kind=SegmentKind.PYTHON, duration=Deterministic(SPIN_TIME))
+    return tuple(Task(name=f"compute {number}", segments=(spin,)) for number in range(count))
+
+
+def one_interpreter(profile: Profile, build: str, interval: float) -> Layout:
+    """Return a process with one interpreter and one worker at a switch interval in seconds."""
+    runtime = profile.runtime(build)
+    return Layout(
+        build=runtime.build,
+        gil="own" if runtime.gil_per_interpreter else "shared",
+        switch_interval=interval,
+    )
+
+
+def run(compare: Callable[[Build, Profile, float], Rows], description: str, time: float) -> Rows:
+    """Compare on every build that the command line asks for; keep the rows if it says where."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--builds", default="", help="such as 3.13,3.14; default: all known")
+    parser.add_argument("--time", type=float, default=time, help="seconds of each run")
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    profile = load(default_path())
+    builds = chosen_builds(profile, options.builds, free_threaded=False)
+    rows = [row for build in builds for row in compare(build, profile, options.time)]
+    if options.json is not None:
+        options.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    return rows
+
+
+def print_errors(label: str, rows: Rows, column: str) -> None:
+    """Print the median and the worst of a column of relative errors."""
+    errors = sorted(abs(float(str(row[column]))) for row in rows)
+    if errors:
+        print(f"{label}: median error {median(errors):.0%}, worst {errors[-1]:.0%}", flush=True)
