@@ -5,7 +5,8 @@
 
 ``layouts`` runs each program for real in every layout that the plan considers, each in turns
 with a single thread of one and the same build, so that layouts and builds can be compared; then
-it asks the plan, which knows only the program's steps in a single thread. The recommended layout
+it asks the plan, which knows the program's steps in a single thread, how fast it is in one on each
+build, and without a GIL what two threads cost each other. The recommended layout
 and the three that measured best are then measured again, by themselves and for longer: the best
 of many noisy figures is partly the luckiest. From that follows what the recommended one loses.
 
@@ -29,6 +30,7 @@ from chosen_builds import chosen_builds
 from gilplan.calibration.builds import Build
 from gilplan.calibration.crowd import cold_start_from, measure_crowd
 from gilplan.calibration.openloop import highest_rate
+from gilplan.calibration.other_builds import see_on_builds, worth_seeing
 from gilplan.calibration.pairing import Turns, measure_paired
 from gilplan.calibration.profile import Profile, default_path, load
 from gilplan.calibration.realrun import measure_steps, shipped_programs
@@ -85,9 +87,11 @@ def choose_layouts(
             continue
         measured[layout] = (run.relative_throughput, run.standard_error)
         steps = steps.joined(run.reference)
+    workload = workload_of(program, path, steps, reference)
+    workload, _ = see_on_builds(path, workload, reference, worth_seeing(reference, builds))
     with pool(cores) as executor:
         answer = plan(
-            workload_of(program, path, steps, reference),
+            workload,
             Target(cores_up_to=cores),
             profile,
             layouts=sorted(measured, key=str),

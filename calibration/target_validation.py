@@ -112,7 +112,7 @@ def with_cold_start(workload: Workload, build: Build, program: Path) -> Workload
     """Return the workload with what its threads pay for cold caches, measured where it is short."""
     if workload.mean_demand() > COLD_TASK:
         return workload
-    crowd = _explained(build, lambda: measure_crowd(build, program, time=COLD_TIME))
+    crowd = explained(build, lambda: measure_crowd(build, program, time=COLD_TIME))
     found = cold_start_from(crowd, releases=Demands.of(workload).releases)
     return replace(workload, cold_start=found)
 
@@ -153,7 +153,7 @@ def validate_target(
         progress(f"running {layout}", number / len(layouts))
         build = builds[layout.build]
         try:
-            run = _explained(build, partial(measure_paired, build, program, layout, turns))
+            run = explained(build, partial(measure_paired, build, program, layout, turns))
         except MeasurementFailed as error:
             skipped[str(layout)] = str(error)
             continue
@@ -200,7 +200,7 @@ def _row(layout: Layout, prediction: Prediction, run: PairedRun, single: float) 
     )
 
 
-def _explained(build: Build, measure: Callable[[], Measured]) -> Measured:
+def explained(build: Build, measure: Callable[[], Measured]) -> Measured:
     """Measure; where a module is missing, say which build lacks it."""
     try:
         return measure()

@@ -23,6 +23,7 @@ from gilplan.calibration.crowd import (
     measure_crowd,
 )
 from gilplan.calibration.model_error import Regime, held_out
+from gilplan.calibration.other_builds import see_on_builds
 from gilplan.calibration.pairing import PairedRun, Turns, measure_paired
 from gilplan.calibration.realrun import measure_steps
 from gilplan.calibration.steps import StepSamples, workload_from_steps
@@ -32,6 +33,7 @@ from gilplan.model.bounds import amdahl, one_interval_rule, processor_sharing
 from gilplan.model.errors import GilplanError, MeasurementFailed
 from gilplan.model.layout import Layout
 from gilplan.model.prediction import Prediction
+from gilplan.model.seen_on import SeenOn
 from gilplan.model.statistics import Interval
 from gilplan.model.workload import Workload
 
@@ -55,6 +57,7 @@ class Measurements:
     runs: dict[Cell, list[PairedRun]] = field(default_factory=dict)
     steps: dict[tuple[str, str], StepSamples] = field(default_factory=dict)
     crowds: dict[tuple[str, str], tuple[CrowdPoint, ...]] = field(default_factory=dict)
+    seen: dict[tuple[str, str], tuple[SeenOn, ...]] = field(default_factory=dict)
     failures: dict[Cell, str] = field(default_factory=dict)
     interrupted: bool = False
 
@@ -75,7 +78,9 @@ class Measurements:
                 releases=samples.releases,
                 controls=controls.get(build),
             )
-            found[build, program] = workload_from_steps(program, samples, build, cold_start)
+            workload = workload_from_steps(program, samples, build, cold_start)
+            seen_on = self.seen.get((build, program), ())
+            found[build, program] = replace(workload, seen_on=seen_on)
         return found
 
 
@@ -138,12 +143,23 @@ def _measure_cell(
             into.add_steps(build.name, measure_steps(build, program, time=0.05))
             crowd = measure_crowd(build, program, time=study.cold_time)
             into.crowds[build.name, cell.program] = crowd
+        if build.free_threaded and cell.layout.threads > 1:
+            _see_threads(study, cell.program, build, program, into)
         run = _undisturbed(build, program, cell.layout, study.turns)
     except MeasurementFailed as failure:
         into.failures[cell] = str(failure)
         return
     into.runs.setdefault(cell, []).append(run)
     into.add_steps(build.name, run.reference)
+
+
+def _see_threads(study: Study, name: str, build: Build, program: Path, into: Measurements) -> None:
+    """Measure what the program's threads cost each other without a GIL, as `observe` does."""
+    key = (build.name, name)
+    if key not in into.seen:
+        alone = workload_from_steps(name, into.steps[key], build.name, None)
+        workload, _ = see_on_builds(program, alone, build, [build], turns=study.turns)
+        into.seen[key] = workload.seen_on
 
 
 def _undisturbed(build: Build, program: Path, layout: Layout, turns: Turns) -> PairedRun:

@@ -27,6 +27,7 @@ from gilplan.model.durations import Deterministic, Duration, Empirical, Exponent
 from gilplan.model.errors import InvalidValue
 from gilplan.model.estimate import Estimate
 from gilplan.model.observed import Observed
+from gilplan.model.seen_on import SeenOn
 from gilplan.model.units import parse_rate, parse_share, parse_size, parse_time
 from gilplan.model.workload import Collections, Segment, SegmentKind, Task, Work, Workload
 
@@ -287,6 +288,27 @@ class ObservedTable(_Table):
         return Observed(method=self.method, tasks=self.tasks, **estimates)
 
 
+class RatioEstimateTable(_EstimateTable):
+    value: Count
+    lower: Count
+    upper: Count
+
+
+class SeenOnTable(_Table):
+    """What running the program on another build told: `SeenOn`."""
+
+    build: str
+    relative_time: RatioEstimateTable
+    sharing: RatioEstimateTable | None = None
+
+    def to_domain(self) -> SeenOn:
+        return SeenOn(
+            build=self.build,
+            relative_time=self.relative_time.to_domain(),
+            sharing=self.sharing.to_domain() if self.sharing else None,
+        )
+
+
 class WorkloadTable(_Table):
     """A whole file."""
 
@@ -300,6 +322,7 @@ class WorkloadTable(_Table):
     arrivals: ArrivalsTable | None = None
     tasks: list[TaskTable]
     background: list[TaskTable] = []
+    seen_on: list[SeenOnTable] = []
 
     def to_domain(self) -> Workload:
         return Workload(
@@ -312,4 +335,5 @@ class WorkloadTable(_Table):
             collections=self.collections,
             observed=self.observed.to_domain() if self.observed else None,
             background=tuple(task.to_domain() for task in self.background),
+            seen_on=tuple(seen.to_domain() for seen in self.seen_on),
         )

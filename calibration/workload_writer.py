@@ -9,6 +9,7 @@ from gilplan.model.durations import Deterministic, Duration, Empirical, Exponent
 from gilplan.model.errors import InvalidValue
 from gilplan.model.estimate import Estimate
 from gilplan.model.observed import Observed
+from gilplan.model.seen_on import SeenOn
 from gilplan.model.units import size_text, time_text
 from gilplan.model.workload import Collections, Segment, Task, Workload
 
@@ -35,6 +36,7 @@ def to_toml(workload: Workload, arrivals: Arrivals | None = None) -> str:
         document["collections"] = workload.collections.value
     document["tasks"] = [_task_table(task) for task in workload.tasks]
     document |= _given({"background": [_task_table(task) for task in workload.background]})
+    document |= _given({"seen_on": [_seen_table(seen) for seen in workload.seen_on]})
     return tomli_w.dumps(document)
 
 
@@ -68,6 +70,16 @@ def _estimate_table(name: str, estimate: Estimate) -> dict[str, Any]:
         key: form(getattr(estimate, key)) for key in ("value", "lower", "upper")
     }
     return table | {"source": estimate.source} | _given({"flags": list(estimate.flags)})
+
+
+def _seen_table(seen: SeenOn) -> dict[str, Any]:
+    table = {
+        "build": seen.build,
+        "relative_time": _estimate_table("relative", seen.relative_time),
+    }
+    if seen.sharing is not None:
+        table["sharing"] = _estimate_table("sharing", seen.sharing)
+    return table
 
 
 def _task_table(task: Task) -> dict[str, Any]:

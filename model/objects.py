@@ -21,7 +21,8 @@ class Objects:
     Durations that include their collections need none simulated where only the collecting thread
     and those that wait for its GIL stand still: it holds the GIL in that time either way. Without
     a GIL a collection stops the threads that would otherwise go on: it is taken out of the times,
-    by what a single thread alone would spend on it, and simulated.
+    by what a single thread alone would spend on it, and simulated. What was measured of the
+    program's own threads on this build goes before either: it holds all that they cost each other.
     """
 
     def __init__(self, scenario: Scenario) -> None:
@@ -31,14 +32,18 @@ class Objects:
         included = scenario.workload.collections is Collections.INCLUDED
         self.own_shares: dict[str, float] = {}
         self.heaps: dict[int, Heap] = {}
-        if any(task.allocation_rate > 0 for task in tasks) and (not included or without_gil):
+        sharing = self._sharing() if without_gil else None
+        stopped = without_gil and sharing is None
+        if any(task.allocation_rate > 0 for task in tasks) and (not included or stopped):
             interpreters = layout.processes * layout.interpreters
             heaps = [self._heap() for _ in range(interpreters)]
             self.heaps = {number: heap for number, heap in enumerate(heaps) if heap is not None}
             if included:
                 self.own_shares = {task.name: self._own_share(task) for task in tasks}
         self.extra_times: dict[str, float] = {}
-        if without_gil:
+        if sharing is not None:
+            self.extra_times = {task.name: sharing for task in tasks} if sharing > 0 else {}
+        elif without_gil:
             extra = {task.name: self._extra_time(task) for task in tasks if task.shared_share}
             self.extra_times = extra
 
@@ -74,6 +79,11 @@ class Objects:
             return 0.0
         pause = heap.pause_per_container(task.garbage_share) / NANOSECONDS
         return min(task.allocation_rate * pause, MOST_COLLECTED)
+
+    def _sharing(self) -> float | None:
+        """Return what the program's threads were seen to cost each other on this build."""
+        seen = self._scenario.workload.on(self._scenario.runtime.build)
+        return None if seen is None or seen.sharing is None else seen.sharing.value
 
     def _extra_time(self, task: Task) -> float:
         assert task.shared_operation is not None

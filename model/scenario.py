@@ -66,6 +66,9 @@ def check_measured(workload: Workload, layout: Layout, runtime: Runtime) -> None
         )
     if layout.gil is not GilMode.DISABLED or layout.threads == 1:
         return
+    seen = workload.on(runtime.build)
+    if seen is not None and seen.sharing is not None:
+        return
     for task in workload.tasks:
         if task.shared_share == 0:
             continue

@@ -12,6 +12,7 @@ from gilplan.model.contention import SharedOperation
 from gilplan.model.durations import Duration
 from gilplan.model.errors import InvalidValue
 from gilplan.model.observed import Observed
+from gilplan.model.seen_on import SeenOn
 
 
 class SegmentKind(StrEnum):
@@ -159,6 +160,7 @@ class Workload:
     ``observed`` sums up how sure the durations are; None where they were not observed.
     ``background`` are tasks that another thread of each interpreter does over and over, one
     thread each, beside the workers: they are not counted, but in the way.
+    ``seen_on`` is what running the program on other builds told, one for each build.
     """
 
     name: str
@@ -170,6 +172,7 @@ class Workload:
     collections: Collections = Collections.INCLUDED
     observed: Observed | None = None
     background: tuple[Task, ...] = ()
+    seen_on: tuple[SeenOn, ...] = ()
 
     def __post_init__(self) -> None:
         require_finite("live_objects", self.live_objects)
@@ -180,24 +183,43 @@ class Workload:
         for task in self.background:
             if not task.demand() > 0:
                 raise InvalidValue("background", "longer than no time at all", task.demand())
+        names = [seen.build for seen in self.seen_on]
+        if len(set(names)) < len(names):
+            raise InvalidValue("seen_on", "one for each build", names)
 
     def mean_demand(self, *kinds: SegmentKind) -> float:
         """Average time per task in segments of the given kinds, by weight."""
         total = sum(task.weight for task in self.tasks)
         return sum(task.weight * task.demand(*kinds) for task in self.tasks) / total
 
+    @property
+    def busy_time(self) -> float:
+        """Average processor time per task, by weight."""
+        return self.mean_demand() - self.mean_demand(SegmentKind.WAIT)
+
     def redrawn(self, rng: np.random.Generator) -> "Workload":
         """Return the workload with times redrawn from what was observed; itself if nothing was."""
-        if self.observed is None:
+        held = released = blocked = 1.0
+        if self.observed is not None:
+            held, released, blocked = self.observed.drawn_factors(rng)
+        seen = self.on(self.build)
+        if seen is not None:
+            factor = seen.drawn_factor(rng)
+            held, released = held * factor, released * factor
+        if self.observed is None and seen is None:
             return self
-        held, released, blocked = self.observed.drawn_factors(rng)
         factors = {
             SegmentKind.PYTHON: held,
             SegmentKind.HELD_NATIVE: held,
             SegmentKind.RELEASED_NATIVE: released,
             SegmentKind.WAIT: blocked,
         }
-        return self.rewritten(lambda segment: (segment.scaled(factors[segment.kind]),))
+        drawn = self.rewritten(lambda segment: (segment.scaled(factors[segment.kind]),))
+        return replace(drawn, seen_on=tuple(each.redrawn(rng) for each in self.seen_on))
+
+    def on(self, build: str) -> SeenOn | None:
+        """What running the program on a build told, None where nobody did."""
+        return next((seen for seen in self.seen_on if seen.build == build), None)
 
     def rewritten(self, rule: Callable[[Segment], tuple[Segment, ...]]) -> "Workload":
         """Return the workload with what ``rule`` makes of each segment that has a duration."""

@@ -87,7 +87,9 @@ def predict(
     predictions = []
     for simulated in _mapped(answer, scenarios, workers):
         prediction = with_model_error(simulated, profile)
-        predictions.append(replace(prediction, warnings=(*warnings, *prediction.warnings)))
+        moved = moved_warnings(workload, prediction.layout.build, profile)
+        told = (*warnings, *moved, *prediction.warnings)
+        predictions.append(replace(prediction, warnings=told))
         on_done(predictions[-1])
     return Predictions(predictions)
 
@@ -155,16 +157,36 @@ def on_build(workload: Workload, target: Runtime, profile: Profile) -> Workload:
 
     Processor time is scaled by the calibrated single-thread speeds of the kind of work, that of
     warming up caches by the speed of bytecode; waits stay. Unchanged where the workload does not
-    say its build, or the profile does not know it.
+    say its build, or the profile does not know it. Where the program has been run on the target,
+    all of it is scaled further until a task takes the processor time that it took there.
     """
-    source = _source(workload, profile)
-    if source is None or source.build == target.build:
+    seen, source = workload.on(target.build), _source(workload, profile)
+    own = workload.build if source is None else source.build
+    if own == target.build or (seen is None and source is None):
         return workload
+    moved = workload if source is None else _scaled_to(workload, source, target)
+    if seen is not None:
+        moved = busy_for(moved, workload.busy_time * seen.relative_time.value)
+    return replace(moved, build=target.build)
+
+
+def _scaled_to(workload: Workload, source: Runtime, target: Runtime) -> Workload:
     moved = workload.rewritten(lambda segment: (_scaled(segment, source, target),))
     factor, cold_start = _factor(Work.BYTECODE, source, target), workload.cold_start
     if cold_start is not None and factor is not None:
         cold_start = cold_start.scaled(factor)
-    return replace(moved, cold_start=cold_start, build=target.build)
+    return replace(moved, cold_start=cold_start)
+
+
+def busy_for(workload: Workload, time: float) -> Workload:
+    """Return the workload with all its processor times in proportion, ``time`` a task."""
+    if workload.busy_time == 0:
+        return workload
+    factor, cold_start = time / workload.busy_time, workload.cold_start
+    scaled = workload.rewritten(
+        lambda segment: (_longer(segment, None if segment.kind is SegmentKind.WAIT else factor),)
+    )
+    return replace(scaled, cold_start=cold_start and cold_start.scaled(factor))
 
 
 def _source(workload: Workload, profile: Profile) -> Runtime | None:
@@ -177,8 +199,12 @@ def _source(workload: Workload, profile: Profile) -> Runtime | None:
 
 
 def _scaled(segment: Segment, source: Runtime, target: Runtime) -> Segment:
-    factor = _factor(segment.limited_by, source, target)
-    if segment.kind is SegmentKind.WAIT or factor is None:
+    wait = segment.kind is SegmentKind.WAIT
+    return _longer(segment, None if wait else _factor(segment.limited_by, source, target))
+
+
+def _longer(segment: Segment, factor: float | None) -> Segment:
+    if factor is None:
         return segment
     return replace(
         segment,
@@ -206,6 +232,18 @@ def warnings_on(workload: Workload, profile: Profile) -> tuple[str, ...]:
     return (
         f"build {workload.build!r}, which the workload was measured on, is not in the profile: "
         "its durations are taken as they are on every build",
+    )
+
+
+def moved_warnings(workload: Workload, build: str, profile: Profile) -> tuple[str, ...]:
+    """Return what a reader must know of durations that were scaled to another build."""
+    source = _source(workload, profile)
+    if source is None or source.build == build or workload.on(build) is not None:
+        return ()
+    return (
+        f"the durations were measured on {source.build} and scaled to {build} by kind of work, "
+        "which a single program need not follow: `gilplan observe` runs it there, too, where it "
+        "can",
     )
 
 

@@ -190,3 +190,15 @@ def test_a_script_that_ends_badly_is_no_workload(text, told, tmp_path):
     path.write_text(text)
     with pytest.raises(MeasurementFailed, match=told):
         observe_script([str(path)], OWN, time=5, method="sampling")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--pid", "1", "--also", "3.14"], "--also is for a TARGET"),
+        (["app.py:task", "--also", "3.14", "--tasks", "5"], "--also is for a TARGET"),
+    ],
+)
+def test_only_a_callable_can_be_run_on_other_builds(arguments, message, capsys):
+    assert main(["observe", *arguments]) == 2
+    assert message in capsys.readouterr().err

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from gilplan.calibration.workload_writer import to_toml
 from gilplan.model.estimate import Estimate
 from gilplan.model.observed import Observed
+from gilplan.model.seen_on import SeenOn
 from gilplan.model.units import size_text, time_text
 from gilplan.model.workload import Workload
 
@@ -60,7 +61,8 @@ class Observation:
     @property
     def summary(self) -> tuple[str, ...]:
         """Each figure with its interval, a line each; doubts in brackets."""
-        return tuple(_line(name, estimate) for name, estimate in self.observed.estimates.items())
+        figures = [_line(name, estimate) for name, estimate in self.observed.estimates.items()]
+        return (*figures, *(_line_of(seen) for seen in self.workload.seen_on))
 
     def to_toml(self) -> str:
         """Return the workload file's text, the notes as comments on top."""
@@ -76,6 +78,20 @@ def _line(name: str, estimate: Estimate) -> str:
     )
     doubts = f" [{', '.join(estimate.flags)}]" if estimate.flags else ""
     return f"{name.replace('_', ' ')} {value} (90 % interval {lower} to {upper}){doubts}"
+
+
+def _line_of(seen: SeenOn) -> str:
+    time = seen.relative_time
+    line = f"on {seen.build} {time.value:.3g} times the processor time ({_ends(time)})"
+    if time.lower == time.upper:
+        line = f"on {seen.build}"
+    if seen.sharing is not None:
+        line += f", threads lose {seen.sharing.value:.3g} to each other ({_ends(seen.sharing)})"
+    return line
+
+
+def _ends(estimate: Estimate) -> str:
+    return f"{estimate.lower:.3g} to {estimate.upper:.3g}"
 
 
 def shares_of(

@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from gilplan.calibration.builds import Build
+    from gilplan.calibration.observation.observation import Observation
 
 METHODS = ("exact", "sampling", "clock")
 
@@ -41,6 +44,13 @@ METHODS = ("exact", "sampling", "clock")
     help="Take what another tool measured, instead of observing. May be given again.",
 )
 @click.option("--benchmark", metavar="NAME", help="Which benchmark of a pyperf file.")
+@click.option(
+    "--also",
+    multiple=True,
+    metavar="BUILD",
+    help="Run TARGET on this build, too: a name, a series or a path; none: on no other. May be "
+    "given again. Default: the newest build of each series on this machine.",
+)
 @click.option("--time", default="2s", show_default=True, help="How long to observe.")
 @click.option("--tasks", type=click.IntRange(min=1), help="Stop after so many tasks.")
 def observe(
@@ -51,6 +61,7 @@ def observe(
     method: str | None,
     imports: tuple[str, ...],
     benchmark: str | None,
+    also: tuple[str, ...],
     time: str,
     tasks: int | None,
 ) -> None:
@@ -65,8 +76,13 @@ def observe(
     sampling   the GIL's state read from outside, against the CPU clock; one's own processes
     clock      CPU against wall time, and what a thread of bytecode beside has to miss
 
+    TARGET then runs in threads that take turns, for what cold caches cost, and on the other builds
+    here, for how fast it is there and, without a GIL, what its threads cost each other: some
+    seconds each. With --tasks none of that, for it takes many tasks.
+
     \b
     gilplan observe app.py:handle -o app.toml
+    gilplan observe app.py:handle --also 3.14 --also 3.14t -o app.toml
     gilplan observe --interpreter /usr/bin/python3.13 -o job.toml -- job.py --fast
     gilplan observe --pid 4711 --time 10s
 
@@ -95,6 +111,8 @@ def observe(
         raise click.UsageError("--benchmark is for --import.")
     if imports and (method is not None or tasks is not None):
         raise click.UsageError("--method and --tasks say how to observe; --import does not.")
+    if also and (given != "callable" or tasks is not None):
+        raise click.UsageError("--also is for a TARGET, without --tasks.")
     with progress() as report:
         if given == "import":
             from gilplan.calibration.imports.imported import observe_imports
@@ -102,16 +120,8 @@ def observe(
             build = _build(interpreter).name if interpreter else ""
             observation = observe_imports(imports, benchmark=benchmark, build=build)
         elif given == "callable":
-            from gilplan.calibration.observation.observe import Method
-            from gilplan.calibration.observation.observe import observe as observe_callable
-
-            observation = observe_callable(
-                target[0],
-                _build(interpreter),
-                method=Method(method) if method else None,
-                time=seconds,
-                tasks=tasks,
-                progress=report,
+            observation = _observe_callable(
+                target[0], _build(interpreter), also, method, seconds, tasks, report
             )
         else:
             from gilplan.calibration.observation.process import observe_process, observe_script
@@ -127,6 +137,41 @@ def observe(
                 )
     write_or_print(observation.to_toml(), output)
     tell([observation.workload.source, *observation.summary, *observation.notes])
+
+
+def _observe_callable(
+    target: str,
+    build: Build,
+    also: tuple[str, ...],
+    method: str | None,
+    time: float,
+    tasks: int | None,
+    report: Callable[[str, float], None],
+) -> Observation:
+    from gilplan.calibration.observation.observe import Method
+    from gilplan.calibration.observation.observe import observe as observe_alone
+    from gilplan.calibration.other_builds import worth_seeing
+    from gilplan.calibration.whole_observation import observe_whole
+
+    how = Method(method) if method else None
+    if tasks is not None:
+        return observe_alone(target, build, method=how, time=time, tasks=tasks, progress=report)
+    others = worth_seeing(build, _others(also))
+    return observe_whole(target, build, others, method=how, time=time, progress=report)
+
+
+def _others(also: tuple[str, ...]) -> list[Build]:
+    """Return the builds that were asked for, else the newest of each series."""
+    from gilplan.calibration.builds import find_builds, match_build, newest_of_each_series
+
+    if also == ("none",):
+        return []
+    if not also:
+        return newest_of_each_series(find_builds()[0])
+    chosen = [_build(Path(name)) for name in also if os.sep in name]
+    names = [name for name in also if os.sep not in name]
+    found = {build.name: build for build in find_builds()[0]} if names else {}
+    return [*chosen, *(found[match_build(name, found)] for name in names)]
 
 
 def _given(target: tuple[str, ...], pid: int | None, imports: tuple[str, ...]) -> str:

@@ -7,16 +7,12 @@ from pathlib import Path
 
 from gilplan.calibration.atomic_file import require_writable, write_text
 from gilplan.calibration.builds import Build
-from gilplan.calibration.observation.observe import observe
 from gilplan.calibration.observation.target_program import program_of
+from gilplan.calibration.other_builds import worth_seeing
 from gilplan.calibration.profile import Profile
-from gilplan.calibration.target_validation import (
-    TargetValidation,
-    with_cold_start,
-)
-from gilplan.calibration.target_validation import (
-    validate_target as measured_beside,
-)
+from gilplan.calibration.target_validation import TargetValidation
+from gilplan.calibration.target_validation import validate_target as measured_beside
+from gilplan.calibration.whole_observation import observe_whole
 from gilplan.model.errors import GilplanError, MissingBuild
 from gilplan.model.layout import Layout
 from gilplan.planner.commands.output import print_table, tell, write_or_print
@@ -72,10 +68,12 @@ def _validated(
     seed: int,
 ) -> tuple[TargetValidation, list[str]]:
     first = builds[layouts[0].build]
-    observation = observe(target, first, progress=lambda text, share: report(text, share * 0.3))
+    others = worth_seeing(first, [builds[name] for name in {each.build: 0 for each in layouts}])
+    observation = observe_whole(
+        target, first, others, progress=lambda text, share: report(text, share * 0.4)
+    )
+    workload = observation.workload
     with program_of(target) as program:
-        report("measuring what cold caches cost", 0.3)
-        workload = with_cold_start(observation.workload, first, program)
         report("predicting", 0.4)
         predictions = predict(workload, layouts, profile, seed=seed, precision=0.02)
         validation = measured_beside(
@@ -83,7 +81,7 @@ def _validated(
             program,
             layouts,
             builds,
-            replace(observation, workload=workload),
+            observation,
             predictions,
             progress=lambda text, share: report(text, 0.5 + share / 2),
         )

@@ -20,7 +20,7 @@ from gilplan.planner.plans.sustained import capacity_runs, rate_curve, sustainab
 from gilplan.planner.plans.target import Target
 from gilplan.planner.plans.trials import Trials
 from gilplan.planner.plans.what_if import Change, gains
-from gilplan.planner.predictions import predict
+from gilplan.planner.predictions import moved_warnings, predict
 
 
 def with_margin(plan: Plan, trials: Trials, *, level: float) -> tuple[Plan, list[Measures]]:
@@ -77,7 +77,7 @@ def explained(
         break_evens=flips,
         sensitivities=moved,
         what_ifs=tuple(answers),
-        warnings=_warnings(subject, prediction, saturated),
+        warnings=(*_moved(plan, trials, prediction), *_warnings(subject, saturated)),
     )
     report("done", 1.0)
     return told
@@ -143,14 +143,22 @@ def _prediction(layout: Layout, target: Target, trials: Trials) -> Prediction:
     return prediction
 
 
-def _warnings(
-    subject: Evaluation, prediction: Prediction, saturated: Sequence[Measures]
-) -> tuple[str, ...]:
-    warnings = list(prediction.warnings)
-    warnings.append(
+def _moved(plan: Plan, trials: Trials, prediction: Prediction) -> tuple[str, ...]:
+    """Return the choice's warnings, and what is scaled of builds that it was compared with."""
+    builds = dict.fromkeys(each.layout.build for each in plan.evaluations)
+    moved = [
+        warning
+        for build in builds
+        for warning in moved_warnings(trials.workload, build, trials.profile)
+    ]
+    return tuple(dict.fromkeys([*prediction.warnings, *moved]))
+
+
+def _warnings(subject: Evaluation, saturated: Sequence[Measures]) -> tuple[str, ...]:
+    warnings = [
         "memory is that of the interpreters and threads: what the program itself keeps in each "
         "comes on top"
-    )
+    ]
     if not subject.decided:
         runs = len(saturated)
         warnings.append(

@@ -12,6 +12,7 @@ from gilplan.model.workload import Segment, SegmentKind, Work, Workload, flatten
 from gilplan.planner.plans.findings import Evaluation, Sensitivity
 from gilplan.planner.plans.target import Target
 from gilplan.planner.plans.trials import Trial, Trials
+from gilplan.planner.predictions import busy_for
 
 REPLICATIONS = 2
 TASKS = 800
@@ -20,7 +21,7 @@ SEGMENT_SHARE = 0.1
 MOST_SEGMENTS = 4
 MACHINE_COSTS = (
     "signal_time", "timer_slack", "preemption_latency", "context_switch_time",
-    "forced_switch_time",
+    "forced_switch_time", "awake_share",
 )  # fmt: skip
 
 
@@ -48,7 +49,7 @@ def sensitivities(subject: Evaluation, target: Target, trials: Trials) -> tuple[
     varied = [
         *_costs(machine, layout.cores or machine.cores),
         *_runtime_costs(runtime),
-        *_build_speeds(runtime, workload, trials.workload.build != runtime.build),
+        *_moved(runtime, workload, trials.workload.build != runtime.build),
         *_segments(workload),
     ]
     ends: list[dict[str, Any]] = [{}]
@@ -128,6 +129,22 @@ def _runtime_costs(runtime: Runtime) -> Iterator[Variant]:
         if estimate.half_width > 0:
             at = [replace(runtime, **_only(name, value)) for value in _at_ends(estimate)]
             yield _variant(f"{runtime.build} {name.replace('_', ' ')}", estimate, "runtime", at)
+
+
+def _moved(runtime: Runtime, workload: Workload, is_scaled: bool) -> Iterator[Variant]:
+    """Vary what running the program on this build told, else what it was scaled by."""
+    seen = workload.on(runtime.build)
+    if seen is None:
+        yield from _build_speeds(runtime, workload, is_scaled)
+        return
+    time, sharing = seen.relative_time, seen.sharing
+    if time.half_width > 0:
+        ends = [workload.busy_time * end / time.value for end in (time.lower, time.upper)]
+        at = [busy_for(workload, end) for end in ends]
+        yield _variant(f"processor time on {runtime.build}", time, "workload", at)
+    if sharing is not None and sharing.half_width > 0:
+        at = [replace(workload, seen_on=(replace(seen, sharing=end),)) for end in _at_ends(sharing)]
+        yield _variant(f"what threads lose on {runtime.build}", sharing, "workload", at)
 
 
 def _build_speeds(runtime: Runtime, workload: Workload, is_scaled: bool) -> Iterator[Variant]:

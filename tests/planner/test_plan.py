@@ -10,7 +10,9 @@ import pytest
 from gilplan.calibration.profile import Profile
 from gilplan.model.durations import Deterministic, Exponential
 from gilplan.model.errors import InvalidValue, MissingBuild
+from gilplan.model.estimate import Estimate
 from gilplan.model.layout import GilMode, Layout
+from gilplan.model.seen_on import SeenOn
 from gilplan.model.statistics import Interval
 from gilplan.model.workload import Segment, SegmentKind, Task, Workload
 from gilplan.planner import plan
@@ -212,6 +214,35 @@ def test_no_rate_is_claimed_where_the_limit_never_holds(profile: Profile) -> Non
     target = Target(rate=1, slos=(parse_slo("p50<0.5ms"),), cores_up_to=1)
     bench = Trials(workload=program(PARSE), profile=profile, seed=0)
     assert sustainable_rate(layout(cores=1), target, bench, [900.0], 0.9).mean == 0
+
+
+def test_a_build_that_the_program_ran_on_is_judged_by_that(profile: Profile) -> None:
+    """Scaled by kind of work the free-threaded build loses; the program itself is faster there."""
+    ratio = Estimate(value=0.5, lower=0.45, upper=0.55, source="in turns")
+    sharing = Estimate(value=0.1, lower=0.0, upper=0.2, source="two threads")
+    known = program(PARSE)
+    shown = replace(
+        known,
+        seen_on=(SeenOn(build="3.13.5t", relative_time=ratio, sharing=sharing),),
+    )
+    rivals = (
+        layout(interpreters=2, cores=2),
+        layout("3.13.5t", GilMode.DISABLED, threads=2, cores=2),
+    )
+    scaled, seen = (
+        plan(workload, Target(cores_up_to=2), profile, layouts=rivals, explain=True)
+        for workload in (known, shown)
+    )
+    assert scaled.choice is not None
+    assert seen.choice is not None
+    assert scaled.choice.layout.build == "3.13.0"
+    assert any("scaled to 3.13.5t" in warning for warning in scaled.warnings)
+    assert seen.choice.layout.build == "3.13.5t"
+    assert seen.choice.capacity.mean == pytest.approx(2 / (1e-3 * 0.5 * 1.1) * 0.95, rel=0.02)
+    assert not any("scaled" in warning for warning in seen.warnings)
+    effects = {each.name: each.effect for each in seen.sensitivities}
+    assert effects["processor time on 3.13.5t"] == pytest.approx(1 / 0.9 - 1, abs=0.02)
+    assert effects["what threads lose on 3.13.5t"] == pytest.approx(1.1 - 1, abs=0.02)
 
 
 def test_releasing_the_gil_gains_what_it_frees(profile: Profile) -> None:

@@ -13,6 +13,7 @@ from gilplan.model.errors import InvalidValue, MissingBuild, UnsupportedLayout
 from gilplan.model.estimate import Estimate
 from gilplan.model.observed import Observed
 from gilplan.model.prediction import Prediction
+from gilplan.model.seen_on import SeenOn
 from gilplan.model.workload import Segment, SegmentKind, Task, Work, Workload
 from gilplan.planner.predictions import on_build, predict
 
@@ -85,6 +86,27 @@ def test_demands_are_scaled_to_the_build_by_kind_of_work(profile: Profile) -> No
     assert scale.duration == Deterministic(2.5e-3)
     assert fetch == FETCH
     assert scaled.build == "3.13.5t"
+
+
+def test_a_program_seen_on_a_build_takes_the_time_that_it_took_there(profile: Profile) -> None:
+    ratio = Estimate(value=1.5, lower=1.4, upper=1.6, source="in turns")
+    seen = SeenOn(build="3.13.5t", relative_time=ratio)
+    workload = replace(program(PARSE, SCALE, FETCH, build="3.13.0"), seen_on=(seen,))
+    moved = on_build(workload, profile.runtime("3.13t"), profile)
+    assert moved.busy_time == pytest.approx(1.5 * workload.busy_time)
+    assert moved.tasks[0].segments[2] == FETCH
+    # Kinds of work keep the proportion that the profile knows.
+    scaled = on_build(replace(workload, seen_on=()), profile.runtime("3.13t"), profile)
+    shares = [each.mean_demand(SegmentKind.PYTHON) / each.busy_time for each in (moved, scaled)]
+    assert shares[0] == pytest.approx(shares[1])
+    (told,) = predict(replace(workload, seen_on=()), ["3.13t"], profile, max_replications=4)
+    (quiet,) = predict(workload, ["3.13t"], profile, max_replications=4)
+    assert "scaled to 3.13.5t" in told.warnings[0]
+    assert quiet.warnings == ()
+    unknown = replace(workload, build="3.9.1")
+    assert on_build(unknown, profile.runtime("3.13t"), profile).busy_time == pytest.approx(
+        1.5 * workload.busy_time
+    )
 
 
 def test_a_workload_of_unknown_build_is_left_as_it_is_and_told_of(profile: Profile) -> None:
