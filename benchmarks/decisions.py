@@ -5,16 +5,18 @@
 
 ``layouts`` runs each program for real in every layout that the plan considers, each in turns
 with a single thread of one and the same build, so that layouts and builds can be compared; then
-it asks the plan, which knows the program's steps in a single thread, how fast it is in one on each
-build, and without a GIL what two threads cost each other. The recommended layout
-and the three that measured best are then measured again, by themselves and for longer: the best
-of many noisy figures is partly the luckiest. From that follows what the recommended one loses.
+it asks the plan, which knows the program's steps in a single thread, how fast it is in one on
+each build, and without a GIL what two threads cost each other. The recommended layout and the
+three that measured best are then measured again, in eight rounds of processes of their own: the
+best of many noisy figures is partly the luckiest, and where a process's memory happens to lie
+makes it some per cent faster or slower for all its life. From that follows what the recommended
+one loses, and from the scatter of the rounds how sure that is.
 
 ``rates`` searches the highest rate at which p99 holds under Poisson arrivals for real, and sets
 the predicted one beside it. The limit is ten times the task's own time, 50 ms
 at least.
 
-Needs an idle machine. One program takes about 4 s per layout and 40 s for the finalists, and 6
+Needs an idle machine. One program takes about 3 s per layout and 90 s for the finalists, and 6
 trials of ``--time`` per rate. ``--json FILE`` keeps everything.
 """
 
@@ -49,8 +51,8 @@ PROGRAMS = (
     "image_filter", "json_transform", "log_regex", "nbody", "password_check", "sha256_ledger",
     "sqlite_report", "zlib_archive", "paced_parser", "edit_distance",
 )  # fmt: skip
-TURNS = Turns(count=24, window=0.1, reference_window=0.04, warmup=0.15, uninterrupted=0.5)
-FINALISTS, ROUNDS = 3, 3
+TURNS = Turns(count=12, window=0.1, reference_window=0.04, warmup=0.15, uninterrupted=0.05)
+FINALISTS, ROUNDS = 3, 8
 LIMIT = 10.0
 #: Below this a host that stops a virtual core for a moment decides, not the program.
 LEAST_LIMIT = 0.05
@@ -125,16 +127,13 @@ def measure_again(
     layouts: list[Layout], path: Path, builds: dict[str, Build], reference: Build
 ) -> dict[Layout, tuple[float, float]]:
     """Return each layout's relative throughput and standard error, measured in rounds."""
-    runs: dict[Layout, list[tuple[float, float]]] = {layout: [] for layout in layouts}
+    runs: dict[Layout, list[float]] = {layout: [] for layout in layouts}
     for _ in range(ROUNDS):
         for layout, taken in runs.items():
             run = measure_paired(builds[layout.build], path, layout, TURNS, reference=reference)
-            taken.append((run.relative_throughput, run.standard_error))
+            taken.append(run.relative_throughput)
     return {
-        layout: (
-            float(np.mean([ratio for ratio, _ in taken])),
-            float(np.sqrt(np.mean([error**2 for _, error in taken]) / len(taken))),
-        )
+        layout: (float(np.mean(taken)), float(np.std(taken, ddof=1) / np.sqrt(ROUNDS)))
         for layout, taken in runs.items()
     }
 
