@@ -161,6 +161,7 @@ def compare_rate(
     )
     steps: StepSamples = cold.joined(found.steps)
     workload = workload_of(program, path, steps, build)
+    workload, _ = see_on_builds(path, workload, build, worth_seeing(build, [build]))
     trials = Trials(workload=workload, profile=profile, seed=seed)
     target = Target(rate=1.0, slos=(Slo(measure="p99", limit=limit),), cores_up_to=cores)
     capacities = [run["throughput"] for run in capacity_runs(layout, trials)]

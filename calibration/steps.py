@@ -1,17 +1,17 @@
 """From timed steps to a workload: what a program demands when nothing is in its way."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gilplan.calibration.thinning import thinned
 from gilplan.model.cold_start import ColdStart
 from gilplan.model.durations import Deterministic, Empirical
 from gilplan.model.errors import InvalidValue
 from gilplan.model.workload import Segment, SegmentKind, Task, Work, Workload
 
-#: Samples kept per step: enough for a p99, few enough to pickle and hash quickly.
+#: Tasks kept: enough for a p99, few enough to pickle and hash quickly.
 KEPT_SAMPLES = 200
 #: Length of the stretches around a step's side releases (calls that only read a field): small
 #: beside a release of the GIL, which is what such a stretch costs and which the runtime accounts
@@ -104,35 +104,20 @@ def workload_from_steps(
     """Return a workload of one task whose segments are the steps, with their measured times."""
     ratio = samples.stamp_ratio
     segments: list[Segment] = []
-    for step in samples.steps:
-        segments.extend(_segments(step, ratio))
+    times = thinned(np.array([step.times for step in samples.steps]), KEPT_SAMPLES) * ratio
+    for step, kept in zip(samples.steps, times, strict=True):
+        segments.extend(_segments(step, Empirical(tuple(kept.tolist()))))
     return Workload(
         name=program_name,
-        tasks=(Task(name=program_name, segments=tuple(segments)),),
+        tasks=(Task(name=program_name, segments=tuple(segments), together=True),),
         build=build_name,
         source="steps timed one by one in a single thread",
         cold_start=cold_start,
     )
 
 
-def thinned(times: Sequence[float], count: int = KEPT_SAMPLES) -> tuple[float, ...]:
-    """Return at most ``count`` times with the same distribution and exactly the same mean.
-
-    Each kept time is the mean of one of ``count`` equally long runs of the sorted times; runs
-    differ in length by one, which the last factor makes up for.
-    """
-    ordered: NDArray[np.float64] = np.sort(np.asarray(times, dtype=np.float64))
-    if len(ordered) <= count:
-        return tuple(ordered.tolist())
-    kept = np.array([run.mean() for run in np.array_split(ordered, count)])
-    if kept.mean() > 0:
-        kept *= ordered.mean() / kept.mean()
-    return tuple(kept.tolist())
-
-
-def _segments(step: StepTimes, ratio: float) -> list[Segment]:
+def _segments(step: StepTimes, duration: Empirical) -> list[Segment]:
     """Return the segments of a step: one, or one amid short ones for its side releases."""
-    duration = Empirical(thinned(step.times)).scaled(ratio)
     main = Segment(kind=step.kind, name=step.name, duration=duration, work=step.work)
     if step.releases == 1:
         return [main]

@@ -154,6 +154,7 @@ class TaskTable(_Table):
     garbage_share: Share = 0.0
     shared_share: Share = 0.0
     shared_operation: Annotated[SharedOperation, Strict(False)] | None = None
+    together: bool = False
 
     def to_domain(self) -> Task:
         return Task(
@@ -166,6 +167,7 @@ class TaskTable(_Table):
             garbage_share=self.garbage_share,
             shared_share=self.shared_share,
             shared_operation=self.shared_operation,
+            together=self.together,
         )
 
 

@@ -89,7 +89,7 @@ def _task_table(task: Task) -> dict[str, Any]:
     for key in ("payload_in", "payload_out"):
         if size := getattr(task, key):
             table[key] = size_text(size)
-    shares = ("allocation_rate", "garbage_share", "shared_share")
+    shares = ("allocation_rate", "garbage_share", "shared_share", "together")
     table |= _given({key: getattr(task, key) for key in shares})
     if task.shared_operation is not None:
         table["shared_operation"] = task.shared_operation.value

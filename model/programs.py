@@ -1,7 +1,8 @@
 """A workload's tasks compiled for the engine: steps of a worker, with their random draws.
 
 A segment draws from a stream of its own, keyed by worker and place and never by layout, whatever
-the kind of the worker that runs it.
+the kind of the worker that runs it. The segments of a task whose times belong together draw from
+copies of one stream: the same numbers pick, of samples in the same order, those of one task.
 """
 
 from collections.abc import Iterator
@@ -30,24 +31,24 @@ class Programs:
     def steps(self, worker: Worker, index: int, process: int) -> list[list[Step]]:
         """Return the steps of each kind of task for a worker that blocks in its waits."""
         places = iter(range(1_000_000))
-        return [
-            worker.prepared(task, self._steps(task.segments, worker, index, process, places))
-            for task in self._scenario.workload.tasks
-        ]
+        tasks = self._scenario.workload.tasks
+        return [self._task(task, worker, index, process, places) for task in tasks]
 
     def background(self, worker: Worker, index: int, process: int, task: Task) -> list[Step]:
         """Return the steps of a task that is done over and over beside the workers."""
-        steps = self._steps(task.segments, worker, index, process, iter(range(1_000_000)))
-        return worker.prepared(task, steps)
+        return self._task(task, worker, index, process, iter(range(1_000_000)))
 
     def operations(self, worker: Worker, index: int) -> list[list[Operation]]:
         """Return the operations of each kind of task for an event loop in the worker's thread."""
         places = iter(range(1_000_000))
         locks: dict[str, LoopLock] = {}
         return [
-            self._operations(task, task.segments, worker, index, places, locks)
+            self._operations(
+                task, task.segments, worker, index, places, locks,
+                next(places) if task.together else None,
+            )
             for task in self._scenario.workload.tasks
-        ]
+        ]  # fmt: skip
 
     def choice(self, index: int) -> Draw:
         """Return what draws the kind of the worker's next task."""
@@ -67,6 +68,13 @@ class Programs:
     def _stream(self, purpose: Purpose, *key: int) -> np.random.Generator:
         return stream(self._scenario.seed, self._scenario.replication, purpose, *key)
 
+    def _task(
+        self, task: Task, worker: Worker, index: int, process: int, places: Iterator[int]
+    ) -> list[Step]:
+        origin = next(places) if task.together else None
+        steps = self._steps(task.segments, worker, index, process, places, origin)
+        return worker.prepared(task, steps)
+
     def _steps(
         self,
         segments: tuple[Segment, ...],
@@ -74,19 +82,20 @@ class Programs:
         index: int,
         process: int,
         places: Iterator[int],
+        origin: int | None,
     ) -> list[Step]:
         steps: list[Step] = []
         for segment in segments:
             if segment.kind is SegmentKind.CRITICAL:
                 lock = self._locks.setdefault((process, segment.lock), Lock(self._cores))
-                inner = self._steps(segment.inner, worker, index, process, places)
+                inner = self._steps(segment.inner, worker, index, process, places, origin)
                 steps.append(partial(worker.critical, lock, inner))
                 continue
             place = next(places)
             if segment.kind is SegmentKind.WAIT:
-                steps.append(partial(worker.wait, self._time(segment, index, place)))
+                steps.append(partial(worker.wait, self._time(segment, index, place, origin)))
             else:
-                steps.append(self._compute(segment, worker, index, place))
+                steps.append(self._compute(segment, worker, index, place, origin))
         return steps
 
     def _operations(
@@ -97,35 +106,40 @@ class Programs:
         index: int,
         places: Iterator[int],
         locks: dict[str, LoopLock],
+        origin: int | None,
     ) -> list[Operation]:
         operations: list[Operation] = []
         for segment in segments:
             if segment.kind is SegmentKind.CRITICAL:
                 lock = locks.setdefault(segment.lock, LoopLock())
-                inner = self._operations(task, segment.inner, worker, index, places, locks)
+                inner = self._operations(task, segment.inner, worker, index, places, locks, origin)
                 operations += [(ACQUIRE, lock), *inner, (RELEASE, lock)]
                 continue
             place = next(places)
             if segment.kind is SegmentKind.WAIT:
-                operations.append((WAIT, self._time(segment, index, place)))
+                operations.append((WAIT, self._time(segment, index, place, origin)))
             else:
                 # Tasks take turns on the loop's thread: it is prepared for each stretch anew.
-                steps = worker.prepared(task, [self._compute(segment, worker, index, place)])
+                step = self._compute(segment, worker, index, place, origin)
+                steps = worker.prepared(task, [step])
                 operations += [(COMPUTE, step) for step in steps]
         return operations
 
-    def _compute(self, segment: Segment, worker: Worker, index: int, place: int) -> Step:
+    def _compute(
+        self, segment: Segment, worker: Worker, index: int, place: int, origin: int | None
+    ) -> Step:
         """Return the step of a segment that computes."""
-        draw, work = self._time(segment, index, place), segment.limited_by
+        draw, work = self._time(segment, index, place, origin), segment.limited_by
         if segment.kind is SegmentKind.PYTHON:
             return partial(worker.python, draw, work, self._poll_draw(segment, index, place))
         if segment.kind is SegmentKind.HELD_NATIVE:
             return partial(worker.held_native, draw, work)
         return partial(worker.released_native, draw, work)
 
-    def _time(self, segment: Segment, index: int, place: int) -> Draw:
+    def _time(self, segment: Segment, index: int, place: int, origin: int | None) -> Draw:
         assert segment.duration is not None
-        return times_ns(segment.duration, self._stream(Purpose.SERVICE, index, place))
+        key = place if origin is None else origin
+        return times_ns(segment.duration, self._stream(Purpose.SERVICE, index, key))
 
     def _poll_draw(self, segment: Segment, index: int, place: int) -> Draw:
         """Time from a random instant to the next poll: a uniform part of the stretch it hits."""

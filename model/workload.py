@@ -9,7 +9,7 @@ import numpy as np
 from gilplan.model.checks import require_finite, require_positive, require_share
 from gilplan.model.cold_start import ColdStart
 from gilplan.model.contention import SharedOperation
-from gilplan.model.durations import Duration
+from gilplan.model.durations import Duration, Empirical
 from gilplan.model.errors import InvalidValue
 from gilplan.model.observed import Observed
 from gilplan.model.seen_on import SeenOn
@@ -117,7 +117,9 @@ class Task:
     ``allocation_rate`` counts container objects per second of GIL-held time, net of those that
     are freed by their reference count; ``garbage_share`` is the share of them that ends as
     garbage in cycles. ``shared_share`` is the share of the held time spent on objects that other
-    threads use too, by ``shared_operation``.
+    threads use too, by ``shared_operation``. ``together``: the n-th samples of all empirical
+    durations are of one and the same task, which is drawn as a whole; else each time is drawn for
+    itself.
     """
 
     name: str
@@ -129,6 +131,7 @@ class Task:
     garbage_share: float = 0.0
     shared_share: float = 0.0
     shared_operation: SharedOperation | None = None
+    together: bool = False
 
     def __post_init__(self) -> None:
         if not self.segments:
@@ -138,6 +141,10 @@ class Task:
             require_finite(field, getattr(self, field))
         require_share("garbage_share", self.garbage_share)
         require_share("shared_share", self.shared_share)
+        durations = [segment.duration for segment in flatten(self.segments)]
+        counts = {len(each.samples) for each in durations if isinstance(each, Empirical)}
+        if self.together and len(counts) > 1:
+            raise InvalidValue("together", "of equally many samples each", sorted(counts))
 
     def demand(self, *kinds: SegmentKind) -> float:
         """Sum the mean time of the segments of the given kinds (all kinds when none)."""

@@ -17,7 +17,6 @@ from gilplan.calibration.observation.fitted_workload import (
     VARIANTS,
     TaskTraits,
     fitted_tasks,
-    thinned,
 )
 from gilplan.calibration.observation.gil_state import from_interval, from_offsets
 from gilplan.calibration.observation.observation import (
@@ -174,15 +173,8 @@ def test_tasks_alike_become_one_sequence_with_a_distribution_for_each_segment():
     assert [segment.kind.value for segment in task.segments] == [
         *("python", "released_native", "python", "wait", "python")
     ]
-    assert all(len(segment.duration.samples) <= SAMPLES for segment in task.segments)
-
-
-def test_thinned_times_keep_their_mean_and_their_order_of_size():
-    times = np.random.default_rng(0).lognormal(-7, 1, 1003)
-    duration = thinned(times)
-    assert len(duration.samples) == SAMPLES
-    assert duration.mean == pytest.approx(times.mean(), abs=1e-9)
-    assert np.median(duration.samples) == pytest.approx(np.median(times), rel=0.05)
+    assert all(len(segment.duration.samples) == SAMPLES for segment in task.segments)
+    assert task.together
 
 
 def test_nothing_observed_is_no_workload():
@@ -223,11 +215,12 @@ def test_an_observation_reads_back_from_its_own_file():
 
 def test_sizes_say_what_cannot_cross_a_boundary_and_count_containers_per_held_second():
     observed = observed_from("exact", [(0.01, 0.02, 0.0)] * 20, "made up")
-    answer = {"call": 40, "results": [100, 102], "objects": [900, 1100]}
+    answer = {"call": 40, "results": [100, 102], "objects": [900, 1100], "live": 5000}
     sizes = Sizes.of(answer)
     assert (sizes.payload_in.value, sizes.payload_out.value, sizes.notes) == (40, 101, ())
     assert sizes.allocation_rate(observed).value == pytest.approx(1000 / 0.01)
-    sizes = Sizes.of({"call": "PicklingError: no", "results": [1, "TypeError: x"], "objects": []})
+    answer = {"call": "PicklingError: no", "results": [1, "TypeError: x"], "objects": [], "live": 0}
+    sizes = Sizes.of(answer)
     assert (sizes.payload_in, sizes.payload_out, sizes.containers) == (None, None, None)
     assert [note.rpartition(" to another process or interpreter: ")[2] for note in sizes.notes] == [
         "PicklingError: no",

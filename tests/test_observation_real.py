@@ -324,3 +324,11 @@ def test_no_probe_is_left_behind_by_an_interrupted_observation(script):
     assert process.returncode == 130
     assert not mine.search(events.read_text())
     assert b"Traceback" not in told
+
+
+@pytest.mark.parametrize("build", BUILDS, ids=NAME)
+def test_the_containers_that_a_program_keeps_are_counted(build: Build, tmp_path: Path) -> None:
+    path = tmp_path / "keeper.py"
+    path.write_text("KEPT = [[] for _ in range(50_000)]\ndef task(): return sum(range(2000))\n")
+    observation = observe(f"{path}:task", build, method=Method.CLOCK, time=0.2)
+    assert 50_000 <= observation.workload.live_objects < 100_000

@@ -9,7 +9,7 @@ import pytest
 from gilplan.calibration.builds import Build, find_builds
 from gilplan.calibration.crowd import measure_crowd
 from gilplan.calibration.realrun import RealRun, measure_steps, run_for_real, shipped_programs
-from gilplan.calibration.steps import StepSamples, StepTimes, thinned, workload_from_steps
+from gilplan.calibration.steps import StepSamples, StepTimes, workload_from_steps
 from gilplan.calibration.study import candidate_layouts, natural_gil
 from gilplan.model.errors import InvalidValue, MeasurementFailed
 from gilplan.model.layout import GilMode, Layout
@@ -59,20 +59,6 @@ def test_worker_that_never_ran_adds_nothing():
 def test_response_times_are_those_of_tasks_that_complete_in_the_half_open_window():
     run = real_run((0.5, 1.0, 1.25, 2.0, 3.0, 3.5))
     assert run.response_times.tolist() == [0.5, 0.25, 0.75]
-
-
-def test_thinned_samples_keep_the_mean_and_the_quantiles():
-    times = np.random.default_rng(1).lognormal(size=1777)
-    kept = np.array(thinned(times))
-    assert len(kept) == 200
-    assert kept.mean() == pytest.approx(times.mean(), rel=1e-12)
-    for share in (0.1, 0.5, 0.9):
-        below, above = np.quantile(times, [share - 0.01, share + 0.01])
-        assert below <= np.quantile(kept, share) <= above
-
-
-def test_few_samples_are_kept_as_they_are():
-    assert thinned((3.0, 1.0, 2.0)) == (1.0, 2.0, 3.0)
 
 
 def steps_of(*kinds: SegmentKind, releases: int = 1) -> StepSamples:

@@ -7,10 +7,12 @@ to them; the costs of waking and switching are set to zero there.
 from dataclasses import replace
 from math import factorial
 
+import numpy as np
 import pytest
 
 from gilplan.model.arrivals import Arrivals, Closed, Open
 from gilplan.model.durations import Deterministic, Duration, Empirical, Exponential
+from gilplan.model.errors import InvalidValue
 from gilplan.model.estimate import Estimate
 from gilplan.model.layout import GilMode, Layout
 from gilplan.model.machine import Machine, WakeLatency
@@ -242,3 +244,34 @@ def test_utilisation_law_holds_for_the_gil_and_the_cores() -> None:
     assert state.gil_utilisation[0] == pytest.approx(state.throughput * held, rel=0.005)
     busy = sum(state.core_utilisation)
     assert busy == pytest.approx(state.throughput * (held + free), rel=0.005)
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_a_task_that_is_drawn_as_a_whole_is_one_that_was_measured(together: bool) -> None:
+    """One part is long when the other is short: measured tasks all took three milliseconds."""
+    rising = tuple(1e-3 + 1e-5 * n for n in range(101))
+    kinds = (SegmentKind.PYTHON, SegmentKind.WAIT)
+    parts = zip(kinds, (Empirical(rising), Empirical(rising[::-1])), strict=True)
+    workload = program(*parts)
+    workload = replace(workload, tasks=(replace(workload.tasks[0], together=together),))
+    run = simulate(
+        Scenario(
+            workload=workload,
+            layout=Layout(build="3.13.5t", gil=GilMode.DISABLED),
+            runtime=FREE_THREADED,
+            machine=machine(1),
+            run_time=2.0,
+            seed=1,
+        )
+    )
+    assert len(run.kind) > 500
+    spread = np.ptp(run.completed_at - run.started_at)
+    assert spread < 1e-6 if together else spread > 1e-3
+
+
+def test_times_that_belong_together_are_equally_many() -> None:
+    uneven = program(
+        (SegmentKind.PYTHON, Empirical((1.0, 2.0))), (SegmentKind.WAIT, Empirical((1.0,)))
+    )
+    with pytest.raises(InvalidValue, match="together"):
+        replace(uneven.tasks[0], together=True)

@@ -1,9 +1,9 @@
 """Observed tasks become the tasks of a workload.
 
-When every task gives up the GIL equally often, the workload has one task: the same sequence, each
-segment with the distribution of its times. Otherwise it has up to `VARIANTS` tasks, each a real
-one that stands for tasks of about its length. Both keep the mean held, released and blocked time
-of what was observed.
+When every task gives up the GIL equally often, the workload has one task: the same sequence, its
+segments with the times of the same observed tasks. Otherwise it has up to `VARIANTS` tasks, each a
+real one that stands for tasks of about its length. Both keep the mean held, released and blocked
+time of what was observed.
 """
 
 from collections.abc import Sequence
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gilplan.calibration.observation.observed_task import ObservedTask, fused, shortened
+from gilplan.calibration.thinning import thinned
 from gilplan.model.durations import Deterministic, Duration, Empirical
 from gilplan.model.errors import MeasurementFailed
 from gilplan.model.workload import Segment, SegmentKind, Task
@@ -20,7 +21,7 @@ from gilplan.model.workload import Segment, SegmentKind, Task
 VARIANTS = 16
 #: Releases per task that a workload keeps; shorter ones are fused, see `shortened`.
 RELEASES = 40
-#: Samples of one segment that a workload keeps.
+#: Tasks whose times a workload keeps.
 SAMPLES = 100
 #: A file's times are whole nanoseconds, as the engine's are.
 DIGITS = 9
@@ -70,10 +71,14 @@ Row = tuple[SegmentKind, NDArray[np.float64]]
 
 
 def _task(name: str, rows: Sequence[Row], weight: float, traits: TaskTraits) -> Task:
+    times = thinned(np.array([times for _, times in rows]), SAMPLES)
     return Task(
         name=name,
-        segments=tuple(_segment(kind, times, traits) for kind, times in rows),
+        segments=tuple(
+            _segment(kind, kept, traits) for (kind, _), kept in zip(rows, times, strict=True)
+        ),
         weight=weight,
+        together=times.shape[1] > 1,
         payload_in=traits.payload_in,
         payload_out=traits.payload_out,
         allocation_rate=traits.allocation_rate,
@@ -85,21 +90,15 @@ def _segment(kind: SegmentKind, times: NDArray[np.float64], traits: TaskTraits) 
         kind = SegmentKind.HELD_NATIVE
     return Segment(
         kind=kind,
-        duration=thinned(times),
+        duration=_duration(times),
         uninterruptible=traits.uninterruptible if kind is SegmentKind.PYTHON else None,
     )
 
 
-def thinned(times: NDArray[np.float64], most: int = SAMPLES) -> Duration:
-    """Return the distribution of the times with at most ``most`` samples and the same mean."""
+def _duration(times: NDArray[np.float64]) -> Duration:
     if len(times) == 1:
         return Deterministic(round(float(times[0]), DIGITS))
-    ordered = np.sort(times)
-    if len(ordered) > most:
-        mean = ordered.mean()
-        ordered = np.array([part.mean() for part in np.array_split(ordered, most)])
-        ordered *= mean / ordered.mean() if mean > 0 else 1.0
-    return Empirical(tuple(round(float(time), DIGITS) for time in ordered))
+    return Empirical(tuple(round(float(time), DIGITS) for time in times))
 
 
 def _sequence(observed: Sequence[ObservedTask]) -> list[Row]:

@@ -162,6 +162,7 @@ def _observation(
         tasks=fitted_tasks(name, seen.tasks, traits),
         build=build.name,
         source=source,
+        live_objects=float(sizes.live),
         observed=observed,
     )
     return Observation(workload=workload, notes=(*notes, *sizes.notes))

@@ -13,7 +13,8 @@ and ``STEPS``), ``time`` (seconds per phase), ``tasks`` (how many at most, null 
     interval   set the switch interval to `MARK`, by which the GIL is found in memory; set it back
     residual   how late a second thread gets the GIL that it asks for
     beside     tasks beside a thread that wants nothing but the GIL
-    sizes      what the call and its results weigh pickled, what tasks leave to the collector
+    sizes      what the call and its results weigh pickled, what tasks leave to the collector, and
+               the containers that are alive beside them
 
 Standard library only, Python 3.11 and later. The clock is CLOCK_MONOTONIC, as in the trace.
 """
@@ -212,6 +213,7 @@ class Session:
             call=pickled_size((self.task, (), {})),
             results=results,
             objects=objects if gc.isenabled() else [],
+            live=len(gc.get_objects()),
         )
 
     def interval(self) -> None:

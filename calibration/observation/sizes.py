@@ -15,12 +15,14 @@ COUNTED = "the collector's own count, threshold times collections and the rest"
 class Sizes:
     """Bytes pickled (None: cannot be pickled), containers per task (None: the collector is off).
 
-    ``notes`` say what keeps the call or its result from crossing a boundary.
+    ``live`` counts the containers that the collector knows in the target's process. ``notes`` say
+    what keeps the call or its result from crossing a boundary.
     """
 
     payload_in: Estimate | None
     payload_out: Estimate | None
     containers: Estimate | None
+    live: int
     notes: tuple[str, ...] = ()
 
     @classmethod
@@ -37,6 +39,7 @@ class Sizes:
             payload_in=None if isinstance(call, str) else Estimate.exact(call, PICKLED),
             payload_out=None if refused is not None else mean_estimate(results, PICKLED),
             containers=mean_estimate(objects, COUNTED) if objects else None,
+            live=answer["live"],
             notes=tuple(notes),
         )
 
