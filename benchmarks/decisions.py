@@ -140,7 +140,7 @@ def measure_again(
 
 def workload_of(program: str, path: Path, steps: StepSamples, build: Build) -> Workload:
     """Return what the steps demand, and what the threads pay for each other's turns."""
-    crowd = measure_crowd(build, path, time=4.0)
+    crowd = measure_crowd(build, path, time=8.0)
     cold_start = cold_start_from(crowd, releases=steps.releases)
     return workload_from_steps(program, steps, build.name, cold_start)
 

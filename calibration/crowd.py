@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from scipy.optimize import isotonic_regression
 
 from gilplan.calibration.builds import Build
 from gilplan.calibration.realrun import SET_UP_LIMIT, harness_child
@@ -28,12 +29,14 @@ Condition = tuple[int, float]
 class CrowdPoint:
     """Processor time per task alone and in a crowd of ``threads`` at a switch ``interval``.
 
-    ``cycles``: (alone, crowded, control alone, control crowded) in seconds per task, ``(n, 4)``.
+    ``cycles`` of the program's task and ``controls`` of the control's: (alone, crowded) in seconds
+    per task, ``(n, 2)`` each.
     """
 
     threads: int
     interval: float
-    cycles: tuple[tuple[float, float, float, float], ...]
+    cycles: tuple[tuple[float, float], ...]
+    controls: tuple[tuple[float, float], ...]
 
     @property
     def condition(self) -> Condition:
@@ -45,9 +48,16 @@ class CrowdPoint:
         return self.interval + HANDOFF_TIME
 
     @property
-    def totals(self) -> tuple[float, float, float, float]:
-        alone, crowded, control_alone, control_crowded = np.sum(np.asarray(self.cycles), axis=0)
-        return float(alone), float(crowded), float(control_alone), float(control_crowded)
+    def ratio(self) -> float:
+        """Processor time in the crowd over that alone."""
+        alone, crowded = np.sum(self.cycles, axis=0)
+        return float(crowded / alone)
+
+    @property
+    def control_ratio(self) -> float:
+        """The same of the control."""
+        alone, crowded = np.sum(self.controls, axis=0)
+        return float(crowded / alone)
 
 
 def measure_crowd(build: Build, program: Path, *, time: float) -> tuple[CrowdPoint, ...]:
@@ -63,9 +73,10 @@ def measure_crowd(build: Build, program: Path, *, time: float) -> tuple[CrowdPoi
             threads=point["threads"],
             interval=point["interval"],
             cycles=tuple(tuple(cycle) for cycle in point["cycles"]),
+            controls=tuple(tuple(cycle) for cycle in point["controls"]),
         )
         for point in points
-        if point["cycles"]
+        if point["cycles"] and point["controls"]
     )
 
 
@@ -77,8 +88,7 @@ def control_ratios(crowds: Iterable[Sequence[CrowdPoint]]) -> dict[Condition, fl
     """
     found: dict[Condition, list[float]] = {}
     for point in (point for points in crowds for point in points):
-        _, _, alone, crowded = point.totals
-        found.setdefault(point.condition, []).append(crowded / alone)
+        found.setdefault(point.condition, []).append(point.control_ratio)
     return {condition: float(np.median(ratios)) for condition, ratios in found.items()}
 
 
@@ -99,7 +109,8 @@ def cold_start_from(
     found = {p.condition: slowdown(p, controls[p.condition], releases) for p in points}
     shortest = min(point.interval for point in points)
     quick = sorted((p for p in points if p.interval == shortest), key=lambda p: p.threads)
-    levels = np.maximum.accumulate([found[point.condition] for point in quick])
+    # More threads leave the caches no warmer: where scatter says so, both get the mean.
+    levels = isotonic_regression([found[point.condition] for point in quick]).x
     return ColdStart(
         off_times=tuple((point.threads - 1) * point.hold_time for point in quick),
         slowdowns=tuple(levels.tolist()),
@@ -113,10 +124,9 @@ def slowdown(point: CrowdPoint, control: float, releases: float) -> float:
     The control is handed over once per hold; a task that releases the GIL more often pays more
     often.
     """
-    alone, crowded, _, _ = point.totals
-    mean_alone = alone / len(point.cycles)
-    handoffs = max(1.0, releases * point.hold_time / mean_alone)
-    return max(crowded / alone / (1 + (control - 1) * handoffs) - 1, 0.0)
+    alone = float(np.mean(point.cycles, axis=0)[0])
+    handoffs = max(1.0, releases * point.hold_time / alone)
+    return max(point.ratio / (1 + (control - 1) * handoffs) - 1, 0.0)
 
 
 def _warm_up(found: Mapping[Condition, float], shortest: float, cold: float) -> float:

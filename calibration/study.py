@@ -52,7 +52,7 @@ class Study:
     cells: tuple[Cell, ...]
     repeats: int
     turns: Turns
-    cold_time: float = 3.0
+    cold_time: float = 4.0
     seed: int
 
     def __post_init__(self) -> None:

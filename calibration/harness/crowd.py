@@ -8,12 +8,14 @@ has allocated. What that costs is processor time, so each thread reads its own p
 around each task. Waiting for the GIL costs processor time as well (timers, system calls): a
 control that touches next to no memory is run under the same conditions and pays for that alone.
 
-Phases follow each other closely and are repeated, since a machine changes its speed: one thread
-alone, all of a point's threads, the same two with the control.
+A machine changes its speed, and that of each core, within a second. So phases are short and
+follow each other closely: one thread alone on one core, all of a point's threads, the thread
+alone on the next core, all again. Every third time the same is done with the control.
 
-Output: ``{"points": [{"threads", "interval", "cycles": [[alone, crowded, control alone, control
-crowded], ...]}, ...]}``, each the mean processor time of a task in seconds; or ``{"error": "one
-line"}`` with exit status 1. Points in which no task could be completed have no cycles.
+Output: ``{"points": [{"threads", "interval", "cycles": [[alone, crowded], ...], "controls":
+[[alone, crowded], ...]}, ...]}``, each the mean processor time of a task in seconds; or
+``{"error": "one line"}`` with exit status 1. Points in which no task could be completed have no
+cycles.
 """
 
 import argparse
@@ -32,11 +34,13 @@ MOST_THREADS = 8
 POINTS = ((2, 0.0003), (8, 0.0003), (8, 0.003))
 #: Without a GIL turns come only from the scheduler, and only with more threads than cores.
 POINTS_WITHOUT_GIL = ((8, 0.003),)
-#: The four phases' lengths; those of the program last at least so many tasks of each thread.
-LENGTHS = (0.02, 0.05, 0.012, 0.04)
-LEAST_TASKS = 3
+#: How long a thread is alone and among others; at least so many tasks of each thread.
+ALONE, CROWDED = 0.01, 0.02
+LEAST_TASKS = 2
 LONGEST = 1.0
-SETTLE_TIME = 0.002
+SETTLE_TIME = 0.0005
+#: The control is the same for every program: it takes its turn every so many cycles.
+CONTROL_EVERY = 3
 
 
 def control(_state: object) -> None:
@@ -69,12 +73,15 @@ class Crowd:
         self.spent: list[tuple[int, int]] = []
         self.failures: list[BaseException] = []
         self.task_time = 0.0
+        self.cores = sorted(os.sched_getaffinity(0))
+        self.ids = [0] * threads
         for number in range(threads):
             threading.Thread(target=self.work, args=(number,), daemon=True).start()
         self.ready.wait()
 
     def work(self, number: int) -> None:
         """Set up in this thread, to which some states belong, then serve phases."""
+        self.ids[number] = threading.get_native_id()
         try:
             state = self.setup()
             for call in self.calls:
@@ -128,27 +135,39 @@ class Crowd:
         done = sum(count for _, count in self.spent)
         return sum(spent for spent, _ in self.spent) / done / 1e9 if done else float("nan")
 
+    def compared(
+        self, threads: int, turn: int, todo: tuple[Callable[[Any], object], ...]
+    ) -> list[float]:
+        """Return the processor time of a task alone, on two cores in turn, and in the crowd."""
+        everyone, one = list(range(threads)), turn % threads
+        # The control's tasks are short: any phase holds many of them.
+        tasks = LEAST_TASKS * self.task_time if todo is self.calls else 0.0
+        lone, crowded = [], []
+        for place in (2 * turn, 2 * turn + 1):
+            os.sched_setaffinity(self.ids[one], {self.cores[place % len(self.cores)]})
+            lone.append(self.run([one], todo, min(max(ALONE, tasks), LONGEST)))
+            os.sched_setaffinity(self.ids[one], self.cores)
+            crowded.append(self.run(everyone, todo, min(max(CROWDED, tasks * threads), LONGEST)))
+        return [sum(lone) / len(lone), sum(crowded) / len(crowded)]
+
 
 def measure(crowd: Crowd, points: tuple[tuple[int, float], ...], until: float) -> list[Any]:
     """Go round the points until the time is over, each at least once."""
     found: list[dict[str, Any]] = [
-        {"threads": threads, "interval": interval, "cycles": []} for threads, interval in points
+        {"threads": threads, "interval": interval, "cycles": [], "controls": []}
+        for threads, interval in points
     ]
     turn = 0
     while turn == 0 or time.perf_counter() < until:
         for point in found:
             sys.setswitchinterval(point["interval"])
-            everyone = list(range(point["threads"]))
-            alone = [turn % point["threads"]]
-            cycle = []
-            phases = ((alone, crowd.calls), (everyone, crowd.calls))
-            controls = ((alone, (control,)), (everyone, (control,)))
-            for (threads, todo), length in zip(phases + controls, LENGTHS, strict=True):
-                tasks = LEAST_TASKS * len(threads) * crowd.task_time
-                least = 0.0 if todo == (control,) else tasks
-                cycle.append(crowd.run(threads, todo, min(max(length, least), LONGEST)))
-            if all(value > 0 for value in cycle):
-                point["cycles"].append(cycle)
+            kinds = {"cycles": crowd.calls}
+            if turn % CONTROL_EVERY == 0:
+                kinds["controls"] = (control,)
+            for kind, todo in kinds.items():
+                cycle = crowd.compared(point["threads"], turn, todo)
+                if all(value > 0 for value in cycle):
+                    point[kind].append(cycle)
         turn += 1
     return found
 
