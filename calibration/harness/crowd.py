@@ -10,7 +10,9 @@ control that touches next to no memory is run under the same conditions and pays
 
 A machine changes its speed, and that of each core, within a second. So phases are short and
 follow each other closely: one thread alone on one core, all of a point's threads, the thread
-alone on the next core, all again. Every third time the same is done with the control.
+alone on the next core, all again. Every third time the same is done with the control. Without a
+GIL a thread on every core stands for the one: what threads that run at the same time cost each
+other comes not from turns.
 
 Output: ``{"points": [{"threads", "interval", "cycles": [[alone, crowded], ...], "controls":
 [[alone, crowded], ...]}, ...]}``, each the mean processor time of a task in seconds; or
@@ -59,13 +61,18 @@ def execute(path: str) -> dict[str, Any]:
     return namespace
 
 
+def with_gil() -> bool:
+    return bool(getattr(sys, "_is_gil_enabled", lambda: True)())
+
+
 class Crowd:
     """Threads that do tasks while a phase lasts, and sleep between phases."""
 
     def __init__(self, program: dict[str, Any], threads: int) -> None:
         self.setup = program["setup"]
         self.calls = tuple(step[CALL] for step in program["STEPS"])
-        self.gates = [threading.Event() for _ in range(threads)]
+        # A thread that is late for its phase must find it open still, hence no events.
+        self.gates = [threading.Semaphore(0) for _ in range(threads)]
         self.ready = threading.Barrier(threads + 1)
         self.phase = 0
         self.over = False
@@ -93,7 +100,7 @@ class Crowd:
         except BaseException as error:
             self.failures.append(error)
         self.ready.wait()
-        while not self.failures and self.gates[number].wait() and not self.over:
+        while not self.failures and self.gates[number].acquire() and not self.over:
             try:
                 self.serve(state)
             except BaseException as error:
@@ -123,10 +130,8 @@ class Crowd:
         self.todo, self.spent = todo, []
         self.phase += 1
         for number in threads:
-            self.gates[number].set()
+            self.gates[number].release()
         time.sleep(length)
-        for number in threads:
-            self.gates[number].clear()
         self.phase += 1
         while len(self.spent) < len(threads) and not self.failures:
             time.sleep(SETTLE_TIME)
@@ -139,14 +144,19 @@ class Crowd:
         self, threads: int, turn: int, todo: tuple[Callable[[Any], object], ...]
     ) -> list[float]:
         """Return the processor time of a task alone, on two cores in turn, and in the crowd."""
-        everyone, one = list(range(threads)), turn % threads
+        everyone = list(range(threads))
+        running = 1 if with_gil() else min(len(self.cores), threads)
+        ones = [(turn + number) % threads for number in range(running)]
         # The control's tasks are short: any phase holds many of them.
         tasks = LEAST_TASKS * self.task_time if todo is self.calls else 0.0
         lone, crowded = [], []
         for place in (2 * turn, 2 * turn + 1):
-            os.sched_setaffinity(self.ids[one], {self.cores[place % len(self.cores)]})
-            lone.append(self.run([one], todo, min(max(ALONE, tasks), LONGEST)))
-            os.sched_setaffinity(self.ids[one], self.cores)
+            for number, one in enumerate(ones):
+                core = self.cores[(place + number) % len(self.cores)]
+                os.sched_setaffinity(self.ids[one], {core})
+            lone.append(self.run(ones, todo, min(max(ALONE, tasks), LONGEST)))
+            for one in ones:
+                os.sched_setaffinity(self.ids[one], self.cores)
             crowded.append(self.run(everyone, todo, min(max(CROWDED, tasks * threads), LONGEST)))
         return [sum(lone) / len(lone), sum(crowded) / len(crowded)]
 
@@ -187,8 +197,7 @@ def main(argv: list[str]) -> int:
         crowd = Crowd(program, MOST_THREADS)
         if crowd.failures:
             raise crowd.failures[0]
-        with_gil = getattr(sys, "_is_gil_enabled", lambda: True)()
-        points = POINTS if with_gil else POINTS_WITHOUT_GIL
+        points = POINTS if with_gil() else POINTS_WITHOUT_GIL
         answer: dict[str, Any] = {
             "points": measure(crowd, points, time.perf_counter() + options.time)
         }
