@@ -25,10 +25,19 @@ def collector_costs(samples: Samples, name: str, rng: np.random.Generator) -> Co
         return None
     # A free-threaded build has no young collections: what is new is in a full one like the rest.
     young = samples.pooled(key, "young") or full
+    bare_objects = median(samples.pooled(key, "bare objects"), source="collect", rng=rng)
+    full_time = _over_kinds(full, rng)
+    beyond = [
+        max(taken - bare_objects.value * full_time.value, 0.0)
+        for taken in samples.pooled(key, "full base")
+    ]
     return CollectorCosts(
         young_time=_over_kinds(young, rng),
-        full_time=_over_kinds(full, rng),
+        full_time=full_time,
         garbage_time=_over_kinds(samples.pooled(key, "garbage") or [0.0], rng),
+        untracked_time=_over_kinds(samples.pooled(key, "untracked") or [0.0], rng),
+        base_time=_over_kinds(beyond, rng),
+        bare_objects=bare_objects,
     )
 
 

@@ -319,6 +319,7 @@ class WorkloadTable(_Table):
     source: str = ""
     cold_start: ColdStartTable | None = None
     live_objects: Count = 0.0
+    untracked_objects: Count = 0.0
     collections: Annotated[Collections, Strict(False)] = Collections.INCLUDED
     observed: ObservedTable | None = None
     arrivals: ArrivalsTable | None = None
@@ -334,6 +335,7 @@ class WorkloadTable(_Table):
             source=self.source,
             cold_start=self.cold_start.to_domain() if self.cold_start else None,
             live_objects=self.live_objects,
+            untracked_objects=self.untracked_objects,
             collections=self.collections,
             observed=self.observed.to_domain() if self.observed else None,
             background=tuple(task.to_domain() for task in self.background),

@@ -31,7 +31,8 @@ def to_toml(workload: Workload, arrivals: Arrivals | None = None) -> str:
         }
     if workload.observed is not None:
         document["observed"] = _observed_table(workload.observed)
-    document |= _given({"live_objects": workload.live_objects})
+    objects = ("live_objects", "untracked_objects")
+    document |= _given({name: getattr(workload, name) for name in objects})
     if workload.collections is not Collections.INCLUDED:
         document["collections"] = workload.collections.value
     document["tasks"] = [_task_table(task) for task in workload.tasks]

@@ -12,10 +12,12 @@ one GIL
 sys.setswitchinterval applies to       the process  one GIL      one GIL             one GIL
 a due collection starts                at once      at a poll    at a poll           at a poll
 gc thresholds                          700 10 10    700 10 10    2000 10 10          see below
+gc counts below zero                   no           no           free-threaded       no
 the interpreter specialises bytecode   yes          yes          not free-threaded   yes
 late daemon threads                    exit         exit         exit                hang
 =====================================  ===========  ===========  ==================  ========
 
+Without a GIL the collector counts below zero until 3.13.9 and 3.14.0 (gh-142048).
 3.14.0 to 3.14.4 collect incrementally, with thresholds 2000 10 0; 3.14.5 went back to the
 generations of 3.13 because of memory growth (cpython PR 148720), and so did 3.15.
 
@@ -98,6 +100,17 @@ class Behaviours:
         if self.collector is Collector.INCREMENTAL:
             return (2000, 10, 0)
         return (2000, 10, 10) if self.version >= (3, 13, 0) else (700, 10, 10)
+
+    @property
+    def collector_counts_below_zero(self) -> bool:
+        """Whether what dies is subtracted from the count of new objects even when it is zero.
+
+        Python/gc_free_threading.c, record_deallocation, before gh-142048 (the NEWS of 3.14.1): the
+        count is reset before garbage is freed, which then lowers it, and so does whatever dies
+        that was there at the last collection.
+        """
+        fixed = (3, 13, 10) if self.version < (3, 14, 0) else (3, 14, 1)
+        return self.free_threaded and self.version < fixed
 
     @property
     def collects_at_poll(self) -> bool:

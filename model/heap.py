@@ -10,10 +10,14 @@ runs at the next poll of the eval breaker with the GIL held. By version (`Behavi
   heap but at most twice the new objects (assess_work_to_do): the pauses of a large heap are short.
 - Stop the world (Python/gc_free_threading.c): everything, when more than the threshold and more
   than a quarter of the live objects were added (gc_should_collect). Since 3.14 it is put off while
-  the process does not grow, until 40 thresholds were added.
+  the process does not grow, until 40 thresholds were added. It finds the objects by visiting every
+  block of the allocator's pages (gc_visit_heaps), several times over, so that containers that are
+  not tracked (tuples and, before 3.14, dicts of numbers and strings) take time as well.
 
 Approximation: the heap neither grows nor shrinks, so what survives replaces what dies by its
-reference count in the meantime.
+reference count in the meantime. Where the count goes below zero (`collector_counts_below_zero`)
+only garbage therefore adds to it, and as the garbage that a collection frees is subtracted again,
+each comes a threshold of garbage later than the one before.
 """
 
 from dataclasses import dataclass
@@ -23,26 +27,35 @@ from gilplan.model.behaviours import Behaviours, Collector
 DEFERRED_THRESHOLDS = 40
 HEAP_FRACTION = 100
 MOST_OLD_PER_NEW = 2
+#: Nanoseconds until a collection that nothing leads to.
+NEVER = 2**62
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PauseTimes:
-    """Nanoseconds per container, see `CollectorCosts`."""
+    """Nanoseconds per container, and of a full collection besides: see `CollectorCosts`."""
 
     young: float
     full: float
     garbage: float
+    untracked: float = 0.0
+    base: float = 0.0
 
 
 class Heap:
-    """The containers of one interpreter. ``live`` is how many it keeps."""
+    """The containers of one interpreter, which keeps ``live`` tracked and ``untracked`` others."""
 
-    def __init__(self, behaviours: Behaviours, times: PauseTimes, *, live: float) -> None:
+    def __init__(
+        self, behaviours: Behaviours, times: PauseTimes, *, live: float, untracked: float = 0.0
+    ) -> None:
         self.collections = [0, 0, 0]
         self._kind = behaviours.collector
         self._thresholds = behaviours.gc_thresholds
         self._times = times
         self._live = live
+        self._untracked = untracked
+        self._counts_below_zero = behaviours.collector_counts_below_zero
+        self._counted = 0.0
         self._new = 0.0
         self._garbage = 0.0
         self._middle = 0.0
@@ -58,20 +71,38 @@ class Heap:
             return max(least * DEFERRED_THRESHOLDS, self._live / 4)
         return max(least, self._live / 4)
 
-    def due_in(self, rate: float) -> int:
+    def due_in(self, rate: float, garbage_share: float) -> int:
         """Return after how many ns of allocating at ``rate`` (per ns) a collection is due."""
-        return max(int((self._due_at - self._new) / rate) + 1, 1)
+        counted = self._counted_of(rate, garbage_share)
+        if counted == 0:
+            return NEVER
+        return max(int((self._due_at - self._counted) / counted) + 1, 1)
 
     def allocate(self, count: float, garbage_share: float) -> bool:
         """Count new containers, a share of which will be garbage in cycles; say if one is due."""
         self._new += count
         self._garbage += count * garbage_share
-        return self._new > self._due_at
+        self._counted += self._counted_of(count, garbage_share)
+        return self._counted > self._due_at
+
+    def _counted_of(self, count: float, garbage_share: float) -> float:
+        return count * garbage_share if self._counts_below_zero else count
 
     def pause_per_container(self, garbage_share: float) -> float:
-        """Return the ns that stop-the-world collections take per container allocated."""
-        new, times = self._due_at, self._times
-        return times.full * (new + self._live) / new + times.garbage * garbage_share
+        """Return the ns that stop-the-world collections take per container, in the long run.
+
+        Where each comes later than the one before, only the garbage is left of it.
+        """
+        times = self._times
+        if self._counts_below_zero:
+            return (times.full + times.garbage) * garbage_share
+        walk = self._walk_time(self._due_at)
+        return walk / self._due_at + times.garbage * garbage_share
+
+    def _walk_time(self, new: float) -> float:
+        """Return the ns that a stop-the-world collection takes to visit the whole heap."""
+        times = self._times
+        return times.base + times.full * (new + self._live) + times.untracked * self._untracked
 
     def collect(self) -> int:
         """Collect, and return how long it takes in ns."""
@@ -81,11 +112,16 @@ class Heap:
             generation = 0
             old = min(self._live / HEAP_FRACTION, MOST_OLD_PER_NEW * self._new)
         else:
-            generation, old = 2, self._live
+            generation, old = 2, 0.0
         self.collections[generation] += 1
         times = self._times
-        recent = times.full if self._kind is Collector.STOP_THE_WORLD else times.young
-        pause = recent * self._new + times.full * old + times.garbage * self._garbage
+        if self._kind is Collector.STOP_THE_WORLD:
+            pause = self._walk_time(self._garbage if self._counts_below_zero else self._new)
+        else:
+            pause = times.young * self._new + times.full * old
+            pause += times.base if generation == 2 else 0.0
+        pause += times.garbage * self._garbage
+        self._counted = -self._garbage if self._counts_below_zero else 0.0
         self._age(generation)
         return round(pause)
 

@@ -54,7 +54,7 @@ class ObjectWorker(Worker):
         while left > 0:
             part = left
             if self._heap is not None and self._rate > 0:
-                part = min(left, self._heap.due_in(self._rate))
+                part = min(left, self._heap.due_in(self._rate, self._garbage_share))
             yield from super().python(partial(int, part), work, poll_time)
             left -= part
             if self._allocate(part):

@@ -61,7 +61,7 @@ class Objects:
         )
 
     def _heap(self) -> Heap | None:
-        runtime, live = self._scenario.runtime, self._scenario.workload.live_objects
+        runtime, workload = self._scenario.runtime, self._scenario.workload
         costs = runtime.collector
         if costs is None:
             return None
@@ -69,8 +69,11 @@ class Objects:
             young=costs.young_time.value * NANOSECONDS,
             full=costs.full_time.value * NANOSECONDS,
             garbage=costs.garbage_time.value * NANOSECONDS,
+            untracked=costs.untracked_time.value * NANOSECONDS,
+            base=costs.base_time.value * NANOSECONDS,
         )
-        return Heap(runtime.behaviours, times, live=live)
+        live = workload.live_objects + costs.bare_objects.value
+        return Heap(runtime.behaviours, times, live=live, untracked=workload.untracked_objects)
 
     def _own_share(self, task: Task) -> float:
         """Share of the task's held time that a single thread's collections take."""

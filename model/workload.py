@@ -162,7 +162,9 @@ class Workload:
     ``build`` names the CPython build on which the durations were measured ("" if unknown):
     predictions for another build scale the demands by the calibrated speed ratio.
     ``cold_start`` is what a thread pays after it was off the cores; None: nothing.
-    ``live_objects`` are the containers that an interpreter keeps alive with this program, and
+    ``live_objects`` are the containers that an interpreter keeps alive with this program beside
+    its own (``len(gc.get_objects())`` less that of a bare one), ``untracked_objects`` those that
+    `gc.is_tracked` denies: they lengthen the collections of a free-threaded build.
     ``collections`` says whether the durations contain what collecting takes.
     ``observed`` sums up how sure the durations are; None where they were not observed.
     ``background`` are tasks that another thread of each interpreter does over and over, one
@@ -176,6 +178,7 @@ class Workload:
     source: str = ""
     cold_start: ColdStart | None = None
     live_objects: float = 0.0
+    untracked_objects: float = 0.0
     collections: Collections = Collections.INCLUDED
     observed: Observed | None = None
     background: tuple[Task, ...] = ()
@@ -183,6 +186,7 @@ class Workload:
 
     def __post_init__(self) -> None:
         require_finite("live_objects", self.live_objects)
+        require_finite("untracked_objects", self.untracked_objects)
         if not self.tasks:
             raise InvalidValue("tasks", "at least one task", [])
         if not self.mean_demand() > 0:

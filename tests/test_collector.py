@@ -11,7 +11,7 @@ from gilplan.model.collector_costs import CollectorCosts
 from gilplan.model.durations import Deterministic, Empirical
 from gilplan.model.errors import ProfileError
 from gilplan.model.estimate import Estimate
-from gilplan.model.heap import Heap, PauseTimes
+from gilplan.model.heap import NEVER, Heap, PauseTimes
 from gilplan.model.layout import GilMode, Layout, WorkerKind
 from gilplan.model.machine import Machine, WakeLatency
 from gilplan.model.recorder import State, Timeline
@@ -43,7 +43,15 @@ MACHINE = Machine(
     context_switch_time=known(0.0),
     forced_switch_time=known(0.0),
 )
-COSTS = CollectorCosts(young_time=known(YOUNG), full_time=known(FULL), garbage_time=known(GARBAGE))
+ONES = PauseTimes(young=1, full=1, garbage=1)
+COSTS = CollectorCosts(
+    young_time=known(YOUNG),
+    full_time=known(FULL),
+    garbage_time=known(GARBAGE),
+    untracked_time=known(20e-9),
+    base_time=known(0.0),
+    bare_objects=known(0.0),
+)
 
 
 def runtime(version: tuple[int, int, int] = (3, 13, 0), *, free_threaded: bool = False) -> Runtime:
@@ -129,11 +137,47 @@ def test_incremental_pauses_do_not_grow_with_a_large_heap():
 
 def test_free_threaded_collects_when_a_quarter_of_the_heap_is_new():
     taken, heap, allocated = pauses(
-        Behaviours(version=(3, 13, 5), free_threaded=True), 1e5, count=10
+        Behaviours(version=(3, 13, 10), free_threaded=True), 1e5, count=10
     )
     assert heap.collections == [0, 0, 10]
     assert allocated == 10 * 25_000
     assert taken[0] == 100 * (25_001 + 1e5)
+
+
+def test_garbage_that_was_freed_counts_against_the_next_collection_before_gh_142048():
+    """What dies otherwise was counted when it was made, and is subtracted again."""
+    for version, growing in (((3, 13, 5), True), ((3, 13, 10), False)):
+        heap = Heap(
+            Behaviours(version=version, free_threaded=True),
+            PauseTimes(young=0, full=100, garbage=60),
+            live=1e3,
+        )
+        intervals = []
+        for _ in range(4):
+            count = 1
+            while not heap.allocate(1, 0.25):
+                count += 1
+            intervals.append(count)
+            heap.collect()
+        expected = [8_000 * k for k in (1, 2, 3, 4)] if growing else [2_000] * 4
+        assert intervals == pytest.approx(expected, rel=0.01)
+    nothing = Heap(Behaviours(version=(3, 13, 5), free_threaded=True), ONES, live=1e3)
+    assert not nothing.allocate(1e9, 0.0)
+    assert nothing.due_in(1.0, 0.0) == NEVER
+
+
+def test_without_a_gil_containers_that_are_not_tracked_take_time_in_every_collection():
+    times = PauseTimes(young=0, full=100, garbage=0, untracked=20, base=5e5)
+    pauses = {}
+    for free_threaded in (True, False):
+        given = Behaviours(version=(3, 14, 5), free_threaded=free_threaded)
+        for untracked in (0, 1e6):
+            heap = Heap(given, times, live=1e5, untracked=untracked)
+            heap.allocate(1000, 0.0)
+            pauses[free_threaded, untracked] = heap.collect()
+    assert pauses[True, 0] == 5e5 + 100 * 101_000
+    assert pauses[True, 1e6] == pauses[True, 0] + 20 * 1e6
+    assert pauses[False, 1e6] == pauses[False, 0] == 0
 
 
 def test_from_3_14_a_heap_that_does_not_grow_is_collected_later():
@@ -186,7 +230,7 @@ def test_own_gil_interpreters_pause_alone():
 
 def test_collection_on_a_free_threaded_build_stops_every_thread():
     timeline = Timeline()
-    build = runtime((3, 13, 5), free_threaded=True)
+    build = runtime((3, 13, 10), free_threaded=True)
     record = simulate(scenario(build, live=1e6, threads=3, run_time=5.0), timeline)
     # Three threads fill a quarter of a million in 83 ms, and then all wait for 125 ms.
     share = 0.125 / (0.125 + 0.25 / 3)
@@ -196,7 +240,7 @@ def test_collection_on_a_free_threaded_build_stops_every_thread():
 
 
 def test_a_long_call_that_stays_attached_makes_the_collection_wait():
-    build = runtime((3, 13, 5), free_threaded=True)
+    build = runtime((3, 13, 10), free_threaded=True)
     calls = scenario(
         build, live=1e4, threads=2, kind=SegmentKind.HELD_NATIVE, duration=0.05, run_time=5.0
     )
@@ -217,7 +261,7 @@ def test_included_collections_are_not_counted_twice(shape: dict[str, int]):
 
 def test_included_collections_without_a_gil_stop_the_others_only():
     """The times of one hold its pauses; those that three cause together stop all of them."""
-    build = runtime((3, 13, 5), free_threaded=True)
+    build = runtime((3, 13, 10), free_threaded=True)
     one = scenario(build, live=1e6, collections=Collections.INCLUDED, run_time=10.0)
     three = replace(one, layout=replace(one.layout, threads=3))
     assert simulate(one).completions == pytest.approx(10_000, rel=0.01)

@@ -193,6 +193,9 @@ def test_known_collection_times_are_recovered_and_the_interval_spans_kinds():
             "full": [kind * rng.normal(1, 0.02) for kind in kinds],
             "young": [kind / 3 for kind in kinds],
             "garbage": [60e-9],
+            "untracked": [20e-9],
+            "full base": [1e-3],
+            "bare objects": [5000.0],
         }
         for _ in range(5)
     ]
@@ -202,6 +205,8 @@ def test_known_collection_times_are_recovered_and_the_interval_spans_kinds():
     assert found.full_time.lower < 55e-9
     assert found.full_time.upper > 110e-9
     assert found.garbage_time.value == pytest.approx(60e-9)
+    assert found.untracked_time.value == pytest.approx(20e-9)
+    assert found.base_time.value == pytest.approx(1e-3 - 5000 * 80e-9, rel=0.05)
     assert collector_costs(Samples(), build.name, rng) is None
 
 
@@ -209,6 +214,7 @@ def test_workload_file_says_what_objects_cost():
     text = """
         name = "web"
         live_objects = 200000
+        untracked_objects = 50000
         collections = "separate"
         [[tasks]]
         name = "request"
@@ -220,7 +226,7 @@ def test_workload_file_says_what_objects_cost():
     """
     workload, _ = parse_workload(text)
     assert workload.collections is Collections.SEPARATE
-    assert workload.live_objects == 200_000
+    assert (workload.live_objects, workload.untracked_objects) == (200_000, 50_000)
     assert workload.tasks[0].garbage_share == pytest.approx(0.1)
     assert workload.tasks[0].shared_operation is SharedOperation.DICT_WRITE
     assert parse_workload(to_toml(workload))[0] == workload
@@ -238,6 +244,7 @@ def test_kernels_print_samples_that_fit(build: Build):
     costs = collector_costs(synthetic(build, [run.series], "collect"), build.name, rng)
     assert costs is not None
     assert 1e-9 < costs.full_time.value < 1e-5
+    assert (costs.untracked_time.value > 1e-9) is build.free_threaded
     if not build.free_threaded:
         return
     run = run_kernel(

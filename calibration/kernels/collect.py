@@ -3,11 +3,15 @@
 A collection traverses every container of the generations that it collects, so its time grows with
 their number: few in a young collection, the whole live heap in a full one. How long one object
 takes depends on what it refers to and on whether it is in the caches, so three kinds of heap are
-measured: dicts, lists, and instances, each referring to a few others. What is measured is the
-build's own ``gc.collect``, called as the interpreter would.
+measured: dicts, lists, and instances, each referring to a few others; and each full collection
+right after another one, and after other memory went through the core's caches, as it does when a
+program works in between. Without a GIL a collection also visits containers that it does not
+track, so tuples and dicts of numbers are measured there. What is measured is the build's own
+``gc.collect``, called as the interpreter would.
 
 Prints, in seconds, ``"young"``: per live object in a collection of the youngest generation (none
 on a free-threaded build, which has only full ones); ``"full"``: per live object in a full one;
+``"untracked"``: per container that is not tracked in a full one (without a GIL only);
 ``"garbage"``: per object found in cycles, beyond what a live one takes; ``"young base"`` and
 ``"full base"``: what a collection takes besides (a full one: of the bare interpreter's heap);
 and the settings ``"threshold 0"``, ``"threshold 1"``, ``"threshold 2"``, ``"bare objects"``.
@@ -22,6 +26,8 @@ import time
 from collections.abc import Callable
 
 YOUNG_OBJECTS = 2000
+#: More than the caches of one core hold, less than the one that cores share.
+OTHER_MEMORY = 8 << 20
 
 
 class Node:
@@ -47,6 +53,14 @@ def instances(count: int) -> list[object]:
     return [Node(number, first) for number in range(count)]
 
 
+def tuples_of_numbers(count: int) -> list[object]:
+    return [(number, None) for number in range(count)]
+
+
+def dicts_of_numbers(count: int) -> list[object]:
+    return [{"number": number, "other": None} for number in range(count)]
+
+
 def cycles(count: int) -> list[object]:
     made: list[object] = []
     for number in range(count):
@@ -64,6 +78,16 @@ def collection_time(generation: int) -> float:
 
 def fastest(generation: int, times: int = 3) -> float:
     return min(collection_time(generation) for _ in range(times))
+
+
+def full_times(other: bytearray) -> tuple[float, float]:
+    """Time a full collection of a heap that was just looked at, and of one that was not."""
+    warm = fastest(2)
+    cold = []
+    for _ in range(2):
+        other[::64] = bytes(len(other) // 64)
+        cold.append(collection_time(2))
+    return warm, min(cold)
 
 
 def young_time(make: Callable[[int], list[object]], count: int) -> float:
@@ -92,20 +116,30 @@ def main() -> None:
     is_gil_enabled = getattr(sys, "_is_gil_enabled", lambda: True)
     generational = is_gil_enabled()
     kinds = (dicts, lists, instances)
-    names = ("young", "young base", "full", "full base", "garbage")
+    names = ("young", "young base", "full", "full base", "garbage", "untracked")
     series: dict[str, list[float]] = {name: [] for name in names}
     gc.collect()
     series["bare objects"] = [float(len(gc.get_objects()))]
     for number, threshold in enumerate(gc.get_threshold()):
         series[f"threshold {number}"] = [float(threshold)]
+    other = bytearray(OTHER_MEMORY)
+
+    def full_series(name: str, make: Callable[[int], list[object]]) -> None:
+        bases = full_times(other)
+        heap = make(options.objects)
+        gc.collect()
+        if gc.is_tracked(heap[-1]) is (name == "full"):  # versions differ in what they track
+            for taken, base in zip(full_times(other), bases, strict=True):
+                series[name].append(max(taken - base, 0.0) / options.objects)
+                series["full base"].append(base)
+        heap.clear()
+
     for _ in range(options.samples):
+        if not generational:
+            full_series("untracked", tuples_of_numbers)
+            full_series("untracked", dicts_of_numbers)
         for make in kinds:
-            base = fastest(2)
-            heap = make(options.objects)
-            gc.collect()
-            series["full"].append(max(fastest(2) - base, 0.0) / options.objects)
-            series["full base"].append(base)
-            heap.clear()
+            full_series("full", make)
             if generational:
                 empty = fastest(0)
                 young = max(young_time(make, YOUNG_OBJECTS) - empty, 0.0) / YOUNG_OBJECTS
