@@ -49,6 +49,7 @@ MACHINE = Machine(
     handoff_latency=Empirical((2e-6, 2e-5)),
     retry_time=Empirical((0.0,)),
     awake_share=known(0.65),
+    stay_share=known(0.5),
     signal_time=known(2e-6),
     timer_slack=known(5e-5),
     base_slice=0.0014,

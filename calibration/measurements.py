@@ -8,7 +8,10 @@ import numpy as np
 from gilplan.calibration.builds import Build
 from gilplan.model.workload import Work
 
-IDLE_TIMES = ("2e-5", "5e-5", "1e-4", "2e-4", "5e-4", "1e-3", "2e-3", "5e-3", "2e-2")
+IDLE_TIMES = (
+    *("2e-6", "5e-6", "1e-5", "2e-5", "5e-5", "1e-4"),
+    *("2e-4", "5e-4", "1e-3", "2e-3", "5e-3", "2e-2"),
+)
 LONG_IDLE_TIME = "5e-2"
 TIMEOUTS = ("1e-4", "2e-4", "5e-4", "1e-3", "2e-3", "5e-3", "1e-2", "2e-2")
 INTERVALS = ("5e-4", "1e-3", "5e-3")
@@ -80,6 +83,7 @@ def machine_measurements(reference: Build, cores: int, *, quick: bool) -> list[M
         ("handoff", (",".join(INTERVALS), "--samples", str(130 * scale)), 0.95 * scale),
         ("retry", ("--samples", str(60 * scale)), 0.15 + 0.15 * scale),
         ("queue_jump", ("--samples", str(40 * scale)), 0.1 + 0.9 * scale),
+        ("stay", ("--samples", str(60 * scale)), 0.1 + 0.15 * scale),
         ("wake", (idle_times, "--samples", str(70 * scale), "--longest", "0.4"), 1.2 * scale),
         ("timer", (",".join(TIMEOUTS), "--samples", str(18 * scale)), 0.8 * scale),
         ("slice", ("--run-time", str(0.5 * scale)), 0.6 * scale),

@@ -67,8 +67,9 @@ def machine_from(
         handoff_latency=handoff_latency(samples, reference),
         retry_time=retry_time(samples, reference),
         awake_share=awake_share(samples, reference, rng),
+        stay_share=stay_share(samples, reference, rng),
         signal_time=median_difference(
-            samples.pooled(f"wake/{reference}", "signal"),
+            signals(samples, reference),
             samples.pooled(f"wake/{reference}", "quiet write"),
             source="wake",
             rng=rng,
@@ -134,6 +135,32 @@ def wake_latency(samples: Samples, reference: str) -> WakeLatency:
             thinned([x - call for x in undisturbed(samples.pooled(key, name))], WAKE_SAMPLES)
             for _, name in idle_times
         ),
+        signal_factors=signal_factors(samples, reference, [time for _, time in idle_times]),
+    )
+
+
+def signals(samples: Samples, reference: str) -> list[float]:
+    """Pool the times of the calls that woke another core, whatever its idle time."""
+    key = f"wake/{reference}"
+    names = {name for taken in samples.rounds.get(key, {}).values() for name in taken}
+    return [
+        time
+        for name in sorted(names)
+        if name.startswith("signal ")
+        for time in samples.pooled(key, name)
+    ]
+
+
+def signal_factors(samples: Samples, reference: str, idle_times: list[str]) -> tuple[float, ...]:
+    """Relate what waking costs after each idle time to what it costs after any; () if nothing."""
+    key = f"wake/{reference}"
+    call = float(np.median(samples.pooled(key, "quiet write")))
+    typical = float(np.median(signals(samples, reference))) - call
+    if typical <= 0:
+        return ()
+    return tuple(
+        max(float(np.median(samples.pooled(key, f"signal {time[5:]}"))) - call, 0.0) / typical
+        for time in idle_times
     )
 
 
@@ -181,6 +208,15 @@ def awake_share(samples: Samples, reference: str, rng: np.random.Generator) -> E
         samples.note("signal: assumed to reach the one who asked in 65 % of hand-offs")
         return _assumed(0.65, 0.0, 1.0, "queue_jump")
     return ratio_of_means(lost, [count + 1 for count in lost], source="queue_jump", rng=rng)
+
+
+def stay_share(samples: Samples, reference: str, rng: np.random.Generator) -> Estimate:
+    """Estimate how often a woken thread waits for its busy core beside an idle one."""
+    stayed = samples.pooled(f"stay/{reference}", "stayed")
+    if not stayed:
+        samples.note("wake-up: assumed that a thread stays on its busy core in half of all cases")
+        return _assumed(0.5, 0.0, 1.0, "stay")
+    return ratio_of_means(stayed, [1.0] * len(stayed), source="stay", rng=rng)
 
 
 def timer_slack(

@@ -2,10 +2,10 @@
 
 Each core has a run queue of its own (`RunQueue`). A thread that wakes takes an idle core at once,
 its last one first, and starts after a latency that grows with the time the core was idle (on a
-virtual machine the host sleeps too). With every core busy it joins the queue of its last core, or
-that of the core which woke it if that is shorter (`wake_affine`), and goes ahead of the running
-thread if it is further behind its share; else it waits. While threads wait, each tick of the timer
-may hand the core over.
+virtual machine the host sleeps too). With every core busy it joins the queue of its last core and
+goes ahead of the running thread if it is further behind its share; else it waits. So it does most
+of the time even beside an idle core, if that is a virtual one: halted, it counts as taken away by
+the host (`available_idle_cpu`). While threads wait, each tick of the timer may hand the core over.
 
 A core that falls idle takes a waiting thread from another core (`sched_balance_newidle`). Queues of
 different length exchange a thread now and then, which is how three threads share two cores.
@@ -56,7 +56,9 @@ class Cores:
     """The machine's cores with their run queues. All times integer nanoseconds.
 
     ``speeds[work][k]`` is the speed of each of ``k + 1`` active cores; ``wake_latency`` draws
-    the start latency on a core that was idle for the given time. Ticks of the timer come every
+    the start latency on a core that was idle for the given time, ``signal_time`` returns the CPU
+    time that this wake-up costs the thread that causes it; ``stays()`` draws whether a thread whose
+    last core is busy waits there (1) or goes to an idle one (0). Ticks of the timer come every
     ``tick``, the first at ``first_tick``. ``warm_up`` is the demand after which a thread that
     was off the cores has its caches warm again.
     """
@@ -73,6 +75,8 @@ class Cores:
         preemption_latency: int,
         base_slice: int,
         tick: int,
+        signal_time: Callable[[int], int] = lambda _: 0,
+        stays: Callable[[], int] = lambda: 0,
         first_tick: int = 0,
         timer_slack: int = 0,
         warm_up: int = 0,
@@ -88,6 +92,8 @@ class Cores:
         self._wake_latency = wake_latency
         self._switch_time = switch_time
         self._forced_switch_time = forced_switch_time
+        self._signal_time = signal_time
+        self._stays = stays
         self._preemption_latency = preemption_latency
         self._tick_time = tick
         self._first_tick = first_tick
@@ -108,7 +114,7 @@ class Cores:
         core = thread.core
         if core is not None and core.newcomer is not None:
             newcomer, core.newcomer = core.newcomer, None
-            self._preempt(core, newcomer)
+            self._preempt(core, newcomer, self._switch_time)
         return thread.alarm
 
     def cut(self, thread: Thread, demand: int) -> int:
@@ -144,22 +150,22 @@ class Cores:
         thread: Thread,
         value: Any = None,
         latency: int | None = None,
-        waker: Core | None = None,
-    ) -> None:
+    ) -> int:
         """Make a blocked thread runnable; its alarm rings with ``value`` once it is on a core.
 
         ``latency`` replaces the drawn one on an idle core (for a waiter that is hardly asleep).
-        ``waker`` is the core on which the waking happens, None: the one where it went to sleep.
+        Returns how long its core had been idle, 0 if it was not.
         """
         thread.waking = True
         thread.value = value
-        core = self._core_for(thread, waker)
+        core = self._core_for(thread)
         if core.thread is None:
             core.queue.join(thread)
+            idle_time = self.env.now - core.idle_since
             if latency is None:
-                latency = self._wake_latency(self.env.now - core.idle_since)
+                latency = self._wake_latency(idle_time)
             self._occupy(core, thread, latency)
-            return
+            return idle_time
         thread.enter(State.WAITING_CORE)
         self._account(core.thread)
         core.queue.renew_deadline()
@@ -172,21 +178,30 @@ class Cores:
         elif core.thread.alarm.processed:
             core.newcomer = thread
         else:
-            self._preempt(core, thread)
+            self._preempt(core, thread, self._preemption_latency)
         self._start_ticks(core)
+        return 0
+
+    def rouse(
+        self, thread: Thread, waker: Thread, value: Any = None, latency: int | None = None
+    ) -> Alarm:
+        """Let a thread on a core wake another; the alarm rings when it has paid for that."""
+        idle_time = self.wake(thread, value, latency)
+        waker.overhead += self._signal_time(idle_time)
+        return self.run(waker, 0, waker.work)
 
     def busy_until_now(self, core: Core) -> int:
         """Return how long the core has been occupied so far."""
         return core.busy_time + (self.env.now - core.occupied_at if core.thread is not None else 0)
 
-    def _preempt(self, core: Core, newcomer: Thread) -> None:
+    def _preempt(self, core: Core, newcomer: Thread, latency: int) -> None:
         """Let the thread that has just woken have the core if it comes first."""
         running = core.thread
         if running is None or newcomer.core is not None:
             return
         self._account(running)
         if core.queue.choose() is newcomer:
-            self._turn_over(core, newcomer, self._preemption_latency)
+            self._turn_over(core, newcomer, latency)
 
     def _choose_again(self, core: Core) -> None:
         """Let the core, which is still waking, begin with another thread if that comes first."""
@@ -199,19 +214,15 @@ class Cores:
         else:
             self._turn_over(core, chosen, starting.resumed_at - self.env.now)
 
-    def _core_for(self, thread: Thread, waker: Core | None) -> Core:
+    def _core_for(self, thread: Thread) -> Core:
         """Choose the core for a thread that wakes; one that lingers in a queue stays there."""
         last = thread.last_core
         if last is not None and (last.thread is None or thread.lingers):
             return last
-        idle = next((core for core in self.cores if core.thread is None), None)
-        if idle is not None:
-            return idle
         if last is None:
             return min(self.cores, key=lambda core: len(core.queue.members))
-        if waker is not None and len(waker.queue.members) < len(last.queue.members):
-            return waker
-        return last
+        idle = next((core for core in self.cores if core.thread is None), None)
+        return last if idle is None or self._stays() else idle
 
     def _occupy(self, core: Core, thread: Thread, latency: int) -> None:
         now = self.env.now

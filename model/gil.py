@@ -11,6 +11,8 @@ Models take_gil and drop_gil of Python/ceval_gil.c (3.13.5:292 and :222; the sam
 - A drop signals one waiter: the oldest, or one that has just asked and is still awake. A newcomer
   that comes before the signalled waiter runs takes the GIL (barging), and the waiter starts a new
   interval.
+- The mutex is locked while a signal is sent, and one who signals may have to wait: see
+  `gilplan.model.condition`. Whoever wants the GIL waits for the mutex first.
 - A holder with a pending request, even one that drops of its own accord before a system call,
   blocks until another thread has really taken the GIL (forced switch).
 
@@ -24,11 +26,13 @@ from typing import Any
 
 from gilplan.model.alarm import Alarm
 from gilplan.model.clock import Clock
-from gilplan.model.cores import Core, Cores
+from gilplan.model.condition import Condition, Mutex
+from gilplan.model.cores import Cores
 from gilplan.model.recorder import Recorder, State
 from gilplan.model.thread import Thread
 
 SIGNALLED = "signalled"
+HANDED_OVER = "signalled while hardly asleep"
 TIMED_OUT = "timed out"
 
 Steps = Generator[Alarm, Any, Any]
@@ -37,11 +41,11 @@ Steps = Generator[Alarm, Any, Any]
 class Gil:
     """One GIL object. Times are integer nanoseconds.
 
-    ``interval`` is the switch interval; ``signal_time`` the CPU time that waking a waiter costs
-    the one who drops; ``handoff_latency()`` the time from the drop until the thread that has just
-    asked for it runs; ``hardly_asleep`` how long after its request a waiter counts as that;
-    ``retry_time()`` the CPU time that a wait costs which runs out; ``asker_is_awake()`` draws
-    whether the one who has just asked has not gone to sleep yet (1) or has (0).
+    ``interval`` is the switch interval; ``handoff_latency()`` the time from the drop until the
+    thread that has just asked for it runs; ``hardly_asleep`` how long after its request a waiter
+    counts as that; ``retry_time()`` the CPU time that a wait costs which runs out;
+    ``asker_is_awake()`` draws whether the one who has just asked has not gone to sleep yet (1) or
+    has (0).
     """
 
     def __init__(
@@ -51,7 +55,6 @@ class Gil:
         *,
         index: int = 0,
         interval: int,
-        signal_time: int = 0,
         handoff_latency: Callable[[], int],
         retry_time: Callable[[], int],
         asker_is_awake: Callable[[], int],
@@ -65,12 +68,12 @@ class Gil:
         self.locked = False
         self.last_holder: Thread | None = None
         self.switch_number = 0
-        self.waiters: deque[Thread] = deque()
+        self.mutex = Mutex(cores)
+        self.condition = Condition(cores)
         self.forced: deque[Thread] = deque()
         self.held_time = 0
         self._taken_at = 0
         self._cores = cores
-        self._signal_time = signal_time
         self._handoff_latency = handoff_latency
         self._retry_time = retry_time
         self._asker_is_awake = asker_is_awake
@@ -81,9 +84,14 @@ class Gil:
 
     def take(self, thread: Thread) -> Steps:
         """Return once ``thread``, which is on a core, holds the GIL."""
+        yield from self.mutex.lock(thread)
+        reason = None
         while self.locked:
             seen = self.switch_number
             reason = yield self._timed_wait(thread)
+            if reason is not TIMED_OUT:
+                yield from self.condition.leave(thread)
+            yield from self.mutex.lock(thread)
             if reason is TIMED_OUT and self.locked and self.switch_number == seen:
                 self._request_drop(thread)
         self.locked = True
@@ -92,22 +100,27 @@ class Gil:
             self.last_holder = thread
             self.switch_number += 1
         if self.forced:
-            self._cores.wake(self.forced.popleft(), waker=thread.core)
+            yield from self._end_forced_wait(thread, paid=reason is HANDED_OVER)
         thread.drop_requested = False
         if self._recorder is not None:
             self._recorder.gil_passed(self.env.now, self.index, thread.index)
+        yield from self.mutex.unlock(thread)
 
     def drop(self, thread: Thread) -> Steps:
         """Release the GIL; with a request pending, return only when another thread has it."""
+        yield from self.mutex.lock(thread)
         self.last_holder = thread
         self.locked = False
         self.held_time += self.env.now - self._taken_at
         if self._recorder is not None:
             self._recorder.gil_passed(self.env.now, self.index, None)
-        if self.waiters:
-            self._signal(self._next_waiter(), thread.core)
-            thread.overhead += self._signal_time
-        if thread.drop_requested:
+        waiter = yield from self.condition.next_waiter(
+            thread, lambda group: self._next_waiter(group, thread)
+        )
+        if waiter is not None:
+            yield self._signal(waiter, thread)
+        yield from self.mutex.unlock(thread)
+        if thread.drop_requested and self.last_holder is thread:
             thread.drop_requested = False
             self.forced.append(thread)
             yield self._cores.block(thread, State.WAITING_GIL)
@@ -125,38 +138,47 @@ class Gil:
     def _timed_wait(self, thread: Thread) -> Alarm:
         assert thread.core is not None, "only a thread on a core can wait"
         core = thread.core.index
+        self.condition.join(thread)
+        self.mutex.leave(thread)
         alarm = self._cores.block(thread, State.WAITING_GIL)
-        self.waiters.append(thread)
         thread.timer = self._cores.timers.start(core, self.interval, lambda: self._expire(thread))
         return alarm
 
     def _expire(self, thread: Thread) -> None:
-        self.waiters.remove(thread)
+        self.condition.expire(thread)
         thread.wake_work = self._retry_time()
         self._cores.wake(thread, TIMED_OUT)
 
-    def _next_waiter(self) -> Thread:
-        """Take out the waiter who gets the signal: the oldest, or who has just asked and not slept.
+    def _next_waiter(self, group: deque[Thread], dropper: Thread) -> Thread:
+        """Return the waiter who gets the signal: the oldest, or who has just asked and not slept.
 
         glibc posts a signal to a group of waiters and wakes the oldest one that sleeps. One that
-        is only about to sleep finds the signal posted and keeps it; the oldest wakes in vain.
+        is only about to sleep finds the signal posted and keeps it; the oldest wakes in vain. On
+        the core of the one who drops, nobody else is awake.
         """
         asker = self._recent_asker()
-        if asker is not None and asker in self.waiters and self._asker_is_awake():
-            self.waiters.remove(asker)
-            return asker
-        return self.waiters.popleft()
+        if asker is not None and asker in group and asker.last_core is not dropper.core:
+            return asker if self._asker_is_awake() else group[0]
+        return group[0]
 
     def _recent_asker(self) -> Thread | None:
         if self._asked is None or self.env.now - self._asked[1] > self._hardly_asleep:
             return None
         return self._asked[0]
 
-    def _signal(self, waiter: Thread, waker: Core | None) -> None:
+    def _signal(self, waiter: Thread, dropper: Thread) -> Alarm:
         assert waiter.timer is not None, "who waits has a timer"
         self._cores.timers.cancel(waiter.timer)
-        latency = self._handoff_latency() if waiter is self._recent_asker() else None
-        self._cores.wake(waiter, SIGNALLED, latency, waker)
+        if waiter is self._recent_asker():
+            return self._cores.rouse(waiter, dropper, HANDED_OVER, self._handoff_latency())
+        return self._cores.rouse(waiter, dropper, SIGNALLED)
+
+    def _end_forced_wait(self, taker: Thread, *, paid: bool) -> Steps:
+        """Wake the one who waits to see the GIL taken; a hand-off's measured time includes it."""
+        if paid:
+            self._cores.wake(self.forced.popleft())
+        else:
+            yield self._cores.rouse(self.forced.popleft(), taker)
 
     def _request_drop(self, waiter: Thread) -> None:
         holder = self.last_holder

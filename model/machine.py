@@ -20,16 +20,22 @@ class WakeLatency:
     one distribution per idle time, interpolated in the logarithm of the idle time.
 
     ``idle_times``: increasing seconds, ``(k,)``; ``latencies``: one distribution each.
+    ``signal_factors``: how many times `Machine.signal_time` it costs the waker, one each: a core
+    that has just fallen idle notices by itself, one that sleeps needs an interrupt, which on a
+    virtual machine the host delivers. Empty: always that time.
     """
 
     idle_times: tuple[float, ...]
     latencies: tuple[Empirical, ...]
+    signal_factors: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.idle_times or len(self.idle_times) != len(self.latencies):
             raise InvalidValue(
                 "latencies", "one distribution per idle time", (self.idle_times, self.latencies)
             )
+        if len(self.signal_factors) not in (0, len(self.idle_times)):
+            raise InvalidValue("signal_factors", "one per idle time", self.signal_factors)
         if any(b <= a for a, b in zip(self.idle_times, self.idle_times[1:], strict=False)):
             raise InvalidValue("idle_times", "in increasing order", self.idle_times)
 
@@ -42,8 +48,10 @@ class Machine:
     ``handoff_latency`` is the time from a release of the GIL until the waiter that has just asked
     for it runs (it is hardly asleep); ``retry_time`` the CPU time of a thread whose wait for the
     GIL ran out, until it waits again; ``awake_share`` how often the one who asked for the GIL has
-    not gone to sleep yet when it is dropped; ``signal_time`` the CPU time that waking a sleeping
-    thread costs the one who wakes it; ``timer_slack`` what the kernel adds to a timed wait;
+    not gone to sleep yet when it is dropped; ``stay_share`` how often a thread that wakes waits for
+    its last core although another one is idle; ``signal_time`` the CPU time that waking a sleeping
+    thread costs the one who wakes it, over all idle times of its core (see `WakeLatency`);
+    ``timer_slack`` what the kernel adds to a timed wait;
     ``base_slice`` the time after which the scheduler looks for another thread to run, which it
     does when the timer ticks, every ``tick``; ``preemption_latency`` how long a thread that wakes
     on a busy core waits for it when the scheduler lets it go first; ``context_switch_time`` what a
@@ -59,6 +67,7 @@ class Machine:
     handoff_latency: Empirical
     retry_time: Empirical
     awake_share: Estimate
+    stay_share: Estimate
     signal_time: Estimate
     timer_slack: Estimate
     preemption_latency: Estimate
@@ -91,6 +100,7 @@ class Machine:
                 for work, curve in self.speeds.items()
             },
             awake_share=self.awake_share.redrawn(rng),
+            stay_share=self.stay_share.redrawn(rng),
             signal_time=self.signal_time.redrawn(rng),
             timer_slack=self.timer_slack.redrawn(rng),
             preemption_latency=self.preemption_latency.redrawn(rng),

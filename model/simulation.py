@@ -20,7 +20,7 @@ from gilplan.model.contended_cores import ContendedCores, ContendedThrottledCore
 from gilplan.model.cores import Cores
 from gilplan.model.event_loop import EventLoop
 from gilplan.model.gil import Gil, NoGil
-from gilplan.model.latency import latency_by_idle_time
+from gilplan.model.latency import latency_by_idle_time, signal_time_by_idle_time
 from gilplan.model.layout import GilMode, WorkerKind
 from gilplan.model.mailbox import Mailbox
 from gilplan.model.objects import Objects
@@ -107,6 +107,7 @@ class Run:
     def _build_cores(self) -> Cores:
         machine, count, quota = self.scenario.machine, self.scenario.cores, self.scenario.quota
         cold_start = self.scenario.workload.cold_start
+        stays, stay_share = self._stream(Purpose.LATENCY, 5), machine.stay_share.value
         options: dict[str, Any] = {
             "count": count,
             "speeds": {work: [machine.speed(work, k + 1) for k in range(count)] for work in Work},
@@ -116,6 +117,8 @@ class Run:
             "switch_time": to_ns(machine.context_switch_time.value),
             "forced_switch_time": to_ns(machine.forced_switch_time.value),
             "preemption_latency": to_ns(machine.preemption_latency.value),
+            "stays": blocks(lambda count: stays.random(count) < stay_share),
+            "signal_time": signal_time_by_idle_time(machine),
             "base_slice": to_ns(machine.base_slice),
             "tick": to_ns(machine.tick),
             "first_tick": int(self._stream(Purpose.LATENCY, 2).integers(to_ns(machine.tick))),
@@ -160,7 +163,6 @@ class Run:
                 self.cores,
                 index=index,
                 interval=to_ns(layout.effective_switch_interval),
-                signal_time=to_ns(machine.signal_time.value),
                 handoff_latency=handoff,
                 retry_time=retry,
                 asker_is_awake=blocks(lambda count: awake.random(count) < share),

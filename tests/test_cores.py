@@ -17,7 +17,14 @@ SLICE = 7 * MS // 5
 TICK = 4 * MS
 
 
-def machine(count: int, *, switch_time: int = 0, preemption_latency: int = 0) -> Cores:
+def machine(
+    count: int,
+    *,
+    switch_time: int = 0,
+    preemption_latency: int = 0,
+    signal_time: Callable[[int], int] = lambda _: 0,
+    stays: Callable[[], int] = lambda: 0,
+) -> Cores:
     return Cores(
         Clock(),
         count=count,
@@ -28,6 +35,8 @@ def machine(count: int, *, switch_time: int = 0, preemption_latency: int = 0) ->
         preemption_latency=preemption_latency,
         base_slice=SLICE,
         tick=TICK,
+        signal_time=signal_time,
+        stays=stays,
     )
 
 
@@ -105,6 +114,39 @@ def test_threads_that_wake_often_cannot_keep_a_core_switching_only():
         sleeper(cores, lambda: 170_000, 1000, [])
     cores.env.run(until=2000 * MS)
     assert done, "the hog never got to run"
+
+
+def test_waking_costs_the_waker_what_the_idle_time_of_the_core_makes_it():
+    cores = machine(2, signal_time=lambda idle_time: idle_time // 10)
+    waker, woken = Thread(cores.env, index=0), Thread(cores.env, index=1)
+    paid_at = []
+
+    def body():
+        cores.wake(waker)
+        yield waker.alarm
+        yield cores.run(waker, MS, Work.BYTECODE)
+        yield cores.rouse(woken, waker)
+        paid_at.append(cores.env.now)
+
+    cores.env.process(body())
+    cores.env.run(until=2 * MS)
+    # With both cores active each has half its speed.
+    assert paid_at == [MS + 2 * (MS // 10)]
+
+
+@pytest.mark.parametrize("stays", [0, 1])
+def test_thread_whose_core_is_busy_waits_there_beside_an_idle_one_or_moves(stays: int):
+    cores = machine(2, stays=lambda: stays)
+    done: list[tuple[int, int]] = []
+    sleeping = hog(cores, 0, MS, done)
+    cores.env.run(until=2 * MS)
+    first, second = cores.cores
+    assert sleeping.last_core is first
+    hog(cores, 1, 1000 * MS, done)
+    cores.env.run(until=5 * MS)
+    assert second.thread is None
+    cores.wake(sleeping)
+    assert sleeping in (first if stays else second).queue.members
 
 
 def test_busy_time_is_the_time_with_a_thread_on_the_core():

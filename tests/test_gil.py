@@ -27,7 +27,12 @@ class Stage:
     """A process whose threads follow scripts of ``(kind, microseconds)``."""
 
     def __init__(
-        self, *, cores: int = 4, preempts_across_interpreters: bool = True, awake: bool = False
+        self,
+        *,
+        cores: int = 4,
+        preempts_across_interpreters: bool = True,
+        awake: bool = False,
+        signal: int = 0,
     ) -> None:
         self.awake = int(awake)
         self.clock = Clock()
@@ -42,6 +47,7 @@ class Stage:
             preemption_latency=0,
             base_slice=1_400_000,
             tick=4_000_000,
+            signal_time=lambda _: signal * 1000,
         )
         self.gil = self.new_gil(preempts_across_interpreters=preempts_across_interpreters)
         self.threads: list[Thread] = []
@@ -199,7 +205,7 @@ def test_drop_signals_one_waiter_only_the_one_that_waits_longest() -> None:
     waiting = stage.thread([("python", 100)], at=20)
     stage.clock.run(until=(4000 + WAKE + 100) * 1000)
     assert stage.takes(until=0)[1] == (4000 + WAKE, 1)
-    assert list(stage.gil.waiters) == [waiting]
+    assert stage.gil.condition.waiters == [waiting]
     assert waiting.state is State.WAITING_GIL
 
 
@@ -215,6 +221,17 @@ def test_signal_stays_with_the_one_who_asked_if_it_has_not_slept(
     assert [thread for _, thread in stage.takes(until=18_000)] == holders
 
 
+def test_on_one_core_nobody_but_the_holder_is_awake_when_it_drops() -> None:
+    def takes(*, awake: bool) -> list[tuple[int, int]]:
+        stage = Stage(cores=1, awake=awake)
+        for at in (0, 1, 3000):
+            stage.thread([("python", 60_000)], at=at)
+        return stage.takes(until=60_000)
+
+    assert takes(awake=True) == takes(awake=False)
+    assert {thread for _, thread in takes(awake=True)} == {0, 1, 2}
+
+
 def test_dropping_thread_with_a_request_blocks_until_another_has_taken() -> None:
     stage = Stage()
     dropper = stage.thread([("python", 30_000)])
@@ -223,6 +240,40 @@ def test_dropping_thread_with_a_request_blocks_until_another_has_taken() -> None
     assert list(stage.gil.forced) == [dropper]
     stage.clock.run(until=(INTERVAL + 2 * WAKE + 1) * 1000)
     assert not stage.gil.forced
+
+
+def test_woken_waiter_finds_the_mutex_locked_until_the_signal_is_over() -> None:
+    signal = WAKE + 5
+    stage = Stage(signal=signal)
+    stage.thread([("python", 4000), ("released", 30_000)])
+    stage.thread([("python", 100)])
+    # It slept again meanwhile, and the one who dropped had to wake it a second time.
+    assert stage.takes()[1] == (4000 + signal + WAKE, 1)
+
+
+@pytest.mark.parametrize(("waiters", "third_take"), [(1, 4013), (2, 4004 + 2 * WAKE + 2)])
+def test_dropper_waits_for_a_signalled_waiter_to_wake_when_others_wait_anew(
+    waiters: int, third_take: int
+) -> None:
+    stage = Stage()
+    releases = [("released", 2), ("python", 2), ("released", 2), ("python", 5), ("released", 2)]
+    stage.thread([("python", 4000), *releases, ("python", 1000)])
+    for _ in range(waiters):
+        stage.thread([("python", 100)], at=10)
+    # The first waiter, signalled at 4000, waits anew from 4010 on; at 4011 the next signal is due.
+    # A second waiter, signalled at 4004, still wakes: the dropper sleeps until it has.
+    mine = [at for at, thread in stage.takes() if thread == 0]
+    assert mine[3] == third_take
+
+
+def test_forced_switch_ends_at_once_if_the_gil_was_taken_during_the_signal() -> None:
+    signal = WAKE - 5
+    stage = Stage(signal=signal, awake=True)
+    dropper = stage.thread([("python", 30_000)])
+    for _ in range(2):
+        stage.thread([("python", 100)])
+    stage.clock.run(until=(INTERVAL + 100 * WAKE) * 1000)
+    assert dropper not in stage.gil.forced
 
 
 def test_forced_switch_also_delays_a_voluntary_release_with_a_request_pending() -> None:
@@ -314,7 +365,7 @@ def test_before_313_a_voluntary_release_still_hands_over_between_interpreters() 
     assert stage.takes()[1] == (20_000 + WAKE, 1)
 
 
-def test_contended_hand_off_costs_at_most_eight_kernel_events() -> None:
+def test_contended_hand_off_costs_at_most_nine_kernel_events() -> None:
     stage = Stage()
     stage.thread([("python", 10_000_000)])
     stage.thread([("python", 10_000_000)])
@@ -323,7 +374,7 @@ def test_contended_hand_off_costs_at_most_eight_kernel_events() -> None:
     stage.clock.run(until=5_100_000_000)
     hand_offs = stage.gil.switch_number - switches
     assert hand_offs > 900
-    assert (stage.clock.scheduled - events) / hand_offs <= 8
+    assert (stage.clock.scheduled - events) / hand_offs <= 9
 
 
 @pytest.mark.parametrize("kind", ["python", "held", "released", "wait"])

@@ -18,6 +18,8 @@ NEW = Build(path="/new/python", version=(3, 14, 0))
 WAKES = {"2e-5": 20e-6, "1e-3": 40e-6, "2e-2": 100e-6}
 SLACK, CALL, SIGNAL, SWITCH, PREEMPTION = 50e-6, 1e-6, 3e-6, 2e-6, 15e-6
 FORCED = 60e-6
+#: How many times as long waking takes after each idle time.
+SIGNALS = {"2e-5": 0.5, "1e-3": 1.0, "2e-2": 2.0}
 
 
 def add(samples: Samples, name: str, build: Build, number: int, series: dict[str, list[float]]):
@@ -51,11 +53,13 @@ def known_samples(
                 for n, speed in ((1, 1.0), (2, 0.8))
             },
             "queue_jump": {"lost": [0.0, 1.0, 1.0, 2.0] * 10},
+            "stay": {"stayed": [0.0, 1.0, 1.0, 1.0] * 10},
             "retry": {"retry": near(15e-6), "sleep": near(2e-5)},
             "handoff": {"gap 1e-3": near(25e-6), "hold 1e-3": near(1.05e-3)},
             "wake": {
                 **{f"idle {text}": near(wake + CALL) for text, wake in WAKES.items()},
-                **{"signal": near(SIGNAL + CALL / 2), "quiet write": near(CALL / 2)},
+                **{f"signal {text}": near(k * SIGNAL + CALL / 2) for text, k in SIGNALS.items()},
+                "quiet write": near(CALL / 2),
                 "call": near(CALL),
             },
             "timer": {
@@ -113,6 +117,7 @@ def test_known_machine_is_recovered(rng: np.random.Generator):
         (found.speeds[Work.MEMORY][1], 0.8),
         (found.signal_time, SIGNAL),
         (found.awake_share, 0.5),
+        (found.stay_share, 0.75),
         (found.context_switch_time, SWITCH),
         (found.forced_switch_time, FORCED),
         (found.timer_slack, SLACK),
@@ -124,6 +129,7 @@ def test_known_machine_is_recovered(rng: np.random.Generator):
     assert found.wake_latency.idle_times == (2e-5, 1e-3, 2e-2)
     for latency, truth in zip(found.wake_latency.latencies, WAKES.values(), strict=True):
         assert latency.mean == pytest.approx(truth, rel=0.02)
+    assert found.wake_latency.signal_factors == pytest.approx(tuple(SIGNALS.values()), rel=0.02)
     assert found.retry_time.mean == pytest.approx(15e-6, rel=0.02)
     assert found.handoff_latency.mean == pytest.approx(25e-6, rel=0.02)
     assert samples.notes == []
@@ -153,7 +159,7 @@ def test_waits_that_end_early_put_the_slack_at_its_bound(rng: np.random.Generato
 
 
 def test_scheduler_costs_not_measured_are_assumed_flagged_and_noted(rng: np.random.Generator):
-    samples = known_samples(rng, without=("slice", "preempt", "timer", "queue_jump"))
+    samples = known_samples(rng, without=("slice", "preempt", "timer", "queue_jump", "stay"))
     found = machine(samples, rng)
     assumed = (
         "context_switch_time",
@@ -161,6 +167,7 @@ def test_scheduler_costs_not_measured_are_assumed_flagged_and_noted(rng: np.rand
         "preemption_latency",
         "timer_slack",
         "awake_share",
+        "stay_share",
     )
     for name in assumed:
         estimate = getattr(found, name)

@@ -39,6 +39,7 @@ MACHINE = Machine(
     handoff_latency=Empirical((0.0,)),
     retry_time=Empirical((0.0,)),
     awake_share=Estimate.exact(0.65, "test"),
+    stay_share=Estimate.exact(0.5, "test"),
     signal_time=known(1e-6),
     timer_slack=known(5e-5),
     base_slice=0.0014,

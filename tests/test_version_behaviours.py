@@ -127,6 +127,7 @@ def simulated(version: str, layout: Layout) -> Replication:
         handoff_latency=at_once,
         retry_time=Empirical((0.0,)),
         awake_share=Estimate.exact(0.65, "test"),
+        stay_share=Estimate.exact(0.5, "test"),
         signal_time=nothing,
         timer_slack=nothing,
         base_slice=0.0014,

@@ -8,8 +8,9 @@ An eventfd, because a pipe's wake-up tells the scheduler that the writer is abou
 which a GIL's release does not. A sees B's answer in shared memory, so that A's own wake-ups do
 not lengthen B's idle time.
 
-Prints ``"idle TIME"``: latencies in seconds; ``"signal"``: how long A's writes took, part of
-which is the work of waking; ``"call"`` and ``"quiet write"``: what a write and a read, and a
+Prints ``"idle TIME"``: latencies in seconds; ``"signal TIME"``: how long A's writes took, part of
+which is the work of waking (an idle core that sleeps needs an interrupt, one that does not yet
+notices by itself); ``"call"`` and ``"quiet write"``: what a write and a read, and a
 write alone, cost when nobody blocks, to be subtracted.
 """
 
@@ -81,7 +82,7 @@ def main() -> None:
     clock = time.perf_counter_ns
     series: dict[str, list[float]] = {f"idle {text}": [] for text in texts}
     series["quiet write"], series["call"] = call_times(options.samples)
-    series["signal"] = []
+    series |= {f"signal {text}": [] for text in texts}
     notes = ["one core only: the woken thread shares it with the waker"] if alone else []
     limit = clock() + int(options.limit * 1e9)
     for asked, text in enumerate(schedule(counts), start=1):
@@ -98,7 +99,7 @@ def main() -> None:
         while cells[ANSWERED] != asked:
             if alone:
                 os.sched_yield()
-        series["signal"].append((signalled_at - cells[ASKED_AT]) / 1e9)
+        series[f"signal {text}"].append((signalled_at - cells[ASKED_AT]) / 1e9)
         series[f"idle {text}"].append((cells[RAN_AT] - cells[ASKED_AT]) / 1e9)
     os.kill(sleeper, signal.SIGKILL)
     os.waitpid(sleeper, 0)

@@ -1,0 +1,55 @@
+"""What a wake-up takes, against how long the core had been idle."""
+
+from dataclasses import replace
+
+import pytest
+
+from gilplan.model.durations import Empirical
+from gilplan.model.errors import InvalidValue
+from gilplan.model.estimate import Estimate
+from gilplan.model.latency import signal_time_by_idle_time
+from gilplan.model.machine import Machine, WakeLatency
+from gilplan.model.workload import Work
+
+AT_ONCE = Empirical((0.0,))
+WAKE = WakeLatency(idle_times=(1e-5, 1e-3), latencies=(AT_ONCE, AT_ONCE), signal_factors=(0.5, 2.0))
+SIGNAL = 1e-5
+
+
+def machine(wake_latency: WakeLatency) -> Machine:
+    nothing = Estimate.exact(0.0, "test")
+    return Machine(
+        identity="test",
+        cores=1,
+        speeds={work: (Estimate.exact(1.0, "test"),) for work in Work},
+        wake_latency=wake_latency,
+        handoff_latency=AT_ONCE,
+        retry_time=AT_ONCE,
+        awake_share=nothing,
+        stay_share=nothing,
+        signal_time=Estimate.exact(SIGNAL, "test"),
+        timer_slack=nothing,
+        preemption_latency=nothing,
+        context_switch_time=nothing,
+        forced_switch_time=nothing,
+        base_slice=0.0014,
+        tick=0.004,
+    )
+
+
+@pytest.mark.parametrize(
+    ("idle_time", "signal_time"),
+    [(0, 5_000), (10_000, 5_000), (100_000, 12_500), (1_000_000, 20_000), (10**10, 20_000)],
+)
+def test_waking_costs_more_the_longer_the_core_slept(idle_time: int, signal_time: int):
+    assert signal_time_by_idle_time(machine(WAKE))(idle_time) == pytest.approx(signal_time, rel=0.1)
+
+
+def test_waking_costs_the_same_after_any_idle_time_where_only_that_was_measured():
+    cost = signal_time_by_idle_time(machine(replace(WAKE, signal_factors=())))
+    assert {cost(idle_time) for idle_time in (0, 10_000, 10**9)} == {10_000}
+
+
+def test_each_idle_time_has_its_factor():
+    with pytest.raises(InvalidValue, match="one per idle time"):
+        replace(WAKE, signal_factors=(1.0,))
