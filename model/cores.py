@@ -7,8 +7,9 @@ goes ahead of the running thread if it is further behind its share; else it wait
 of the time even beside an idle core, if that is a virtual one: halted, it counts as taken away by
 the host (`available_idle_cpu`). While threads wait, each tick of the timer may hand the core over.
 
-A core that falls idle takes a waiting thread from another core (`sched_balance_newidle`). Queues of
-different length exchange a thread now and then, which is how three threads share two cores.
+A core that falls idle takes a waiting thread from another core (`sched_balance_newidle`) unless it
+ran a moment ago (`task_hot`). Queues of different length exchange a thread now and then, which is
+how three threads share two cores.
 
 Approximations: equal weights, one group of threads, and a speed that depends only on the kind of
 work and on how many cores are active.
@@ -29,6 +30,9 @@ from gilplan.model.workload import Work
 #: How often queues that differ by one thread exchange it: 30 exchanges in 4 s were counted with
 #: three threads on two cores (Linux 6.18, 250 Hz), ns.
 BALANCE_TIME = 128_000_000
+#: So long after it ran a thread is not moved to an idle core, for its caches' sake, ns
+#: (kernel/sched/fair.c, sysctl_sched_migration_cost).
+MIGRATION_COST = 500_000
 
 
 class Core:
@@ -92,7 +96,7 @@ class Cores:
         self._wake_latency = wake_latency
         self._switch_time = switch_time
         self._forced_switch_time = forced_switch_time
-        self._signal_time = signal_time
+        self.signal_time = signal_time
         self._stays = stays
         self._preemption_latency = preemption_latency
         self._tick_time = tick
@@ -187,7 +191,7 @@ class Cores:
     ) -> Alarm:
         """Let a thread on a core wake another; the alarm rings when it has paid for that."""
         idle_time = self.wake(thread, value, latency)
-        waker.overhead += self._signal_time(idle_time)
+        waker.overhead += self.signal_time(idle_time)
         return self.run(waker, 0, waker.work)
 
     def busy_until_now(self, core: Core) -> int:
@@ -275,6 +279,8 @@ class Cores:
         """Bring a thread that waits on another core to this idle one."""
         donor = max(self.cores, key=lambda other: len(other.queue.members))
         for thread in donor.queue.waiting():
+            if self.env.now - thread.left_at < MIGRATION_COST:
+                continue
             donor.queue.move(thread, core.queue)
             return thread
         return None

@@ -17,15 +17,11 @@ from gilplan.model.thread import Thread
 
 
 class Mailbox:
-    """Items in order of arrival. ``poll_interval`` (ns): 0 means that receivers are woken.
+    """Items in order of arrival. ``poll_interval`` (ns): 0 means that receivers are woken."""
 
-    ``signal_time`` is the processor time that waking a receiver costs the sender.
-    """
-
-    def __init__(self, cores: Cores, *, signal_time: int, poll_interval: int = 0) -> None:
+    def __init__(self, cores: Cores, *, poll_interval: int = 0) -> None:
         self.items: deque[Any] = deque()
         self._cores = cores
-        self._signal_time = signal_time
         self._poll_interval = poll_interval
         self._idle: deque[Thread] = deque()
 
@@ -34,9 +30,9 @@ class Mailbox:
         if not self._idle:
             self.items.append(item)
             return
-        self._cores.wake(self._idle.popleft(), item)
+        idle_time = self._cores.wake(self._idle.popleft(), item)
         if sender is not None:
-            sender.overhead += self._signal_time
+            sender.overhead += self._cores.signal_time(idle_time)
 
     def take(self, thread: Thread, gil: Gil) -> Generator[Alarm, Any, Any]:
         """Return the next item once there is one; the thread waits without the GIL."""

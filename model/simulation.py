@@ -228,8 +228,7 @@ class Run:
         poll_interval = to_ns(boundary.poll_interval) + slack
 
         def mailbox(interval: int) -> Mailbox:
-            signal_time = to_ns(self.scenario.machine.signal_time.value)
-            return Mailbox(self.cores, signal_time=signal_time, poll_interval=interval)
+            return Mailbox(self.cores, poll_interval=interval)
 
         pool = Pool(
             tolls={

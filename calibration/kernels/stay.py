@@ -5,9 +5,10 @@ but not on every machine does it find one: in a virtual machine an idle core tha
 counts as one that the host took away (`vcpu_is_preempted`), and with many cores busy it does not
 look far (`SIS_UTIL`). Then the thread waits for its last core, and so do others that live there.
 
-Process B blocks on an eventfd on the core of process A, free to run anywhere. A, tied to that core,
-computes for a while, so that every other core is idle; then it writes to the eventfd and blocks. B
-tells on which core it came to run (proc_pid_stat(5), "processor").
+Process B blocks on an eventfd on the core of process A, free to run anywhere. On another core C
+computes for a while, as threads do that take turns, and sleeps. A, tied to its core and busy all
+the time, writes to the eventfd a moment later and blocks. B tells on which core it came to run
+(proc_pid_stat(5), "processor").
 
 Prints ``"stayed"``: 1 for each time that it was A's core, 0 for another. Empty with one core.
 """
@@ -19,10 +20,11 @@ import os
 import signal
 import time
 
-CORE, ANSWERED = 0, 1
-#: Time in which B goes to sleep, and time for which A computes then.
-PAUSE = 1e-3
-BUSY = 1e-3
+CORE, ANSWERED, COMPUTING, SLEPT_AT = range(4)
+#: Time in which B goes to sleep, and for which C computes then.
+PAUSE, BUSY = 1e-3, 5e-4
+#: How long C has slept when A wakes B: within the times for which a GIL is held and handed over.
+IDLE_TIMES = (1e-5, 1e-4, 5e-4)
 
 
 def running_on(path: str = "/proc/self/stat") -> int:
@@ -42,30 +44,60 @@ def answer(event: int, done: int, cells: memoryview, cores: set[int], home: int)
         os.eventfd_write(done, 1)
 
 
+def compute_when_told(start: int, cells: memoryview, core: int) -> None:
+    """Compute on the core while the cell says so, and sleep; for ever."""
+    os.sched_setaffinity(0, {core})
+    while True:
+        os.eventfd_read(start)
+        while cells[COMPUTING]:
+            pass
+        cells[SLEPT_AT] = time.perf_counter_ns()
+
+
+def sample(event: int, done: int, start: int, cells: memoryview, idle_time: float) -> None:
+    """Let C compute and sleep, wake B ``idle_time`` seconds later, and wait for its answer."""
+    clock = time.perf_counter_ns
+    cells[COMPUTING] = 1
+    os.eventfd_write(start, 1)
+    until = clock() + int(BUSY * 1e9)
+    while clock() < until:
+        pass
+    cells[SLEPT_AT] = cells[COMPUTING] = 0
+    while not cells[SLEPT_AT]:
+        pass
+    until = cells[SLEPT_AT] + int(idle_time * 1e9)
+    while clock() < until:
+        pass
+    os.eventfd_write(event, 1)
+    os.eventfd_read(done)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--samples", type=int, default=60)
     options = parser.parse_args()
     cores = os.sched_getaffinity(0)
+    if len(cores) == 1:
+        print(json.dumps({"series": {"stayed": []}, "notes": []}))
+        return
     home = min(cores)
     cells = memoryview(mmap.mmap(-1, mmap.PAGESIZE)).cast("q")
-    event, done = os.eventfd(0), os.eventfd(0)
+    event, done, start = os.eventfd(0), os.eventfd(0), os.eventfd(0)
     sleeper = os.fork()
     if sleeper == 0:
         answer(event, done, cells, cores, home)
+    neighbour = os.fork()
+    if neighbour == 0:
+        compute_when_told(start, cells, max(cores))
     os.sched_setaffinity(0, {home})
-    clock = time.perf_counter
     stayed = []
-    for _ in range(options.samples if len(cores) > 1 else 0):
+    for number in range(options.samples):
         time.sleep(PAUSE)
-        until = clock() + BUSY
-        while clock() < until:
-            pass
-        os.eventfd_write(event, 1)
-        os.eventfd_read(done)
+        sample(event, done, start, cells, IDLE_TIMES[number % len(IDLE_TIMES)])
         stayed.append(int(cells[CORE] == home))
-    os.kill(sleeper, signal.SIGKILL)
-    os.waitpid(sleeper, 0)
+    for child in (sleeper, neighbour):
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
     print(json.dumps({"series": {"stayed": stayed}, "notes": []}), flush=True)
     os._exit(0)
 
