@@ -75,6 +75,11 @@ class _Fit:
     def time(self, place: str) -> Estimate:
         return self.estimate(float, place)
 
+    def released_share(self, place: str) -> Estimate:
+        """Estimate the share of a place's time that passes without the GIL."""
+        series = f"{place} released"
+        return self.estimate(lambda share: min(share, 1.0), series) if self.has(series) else NOTHING
+
     def byte_time(self, place: str, *, out: bool) -> Estimate:
         """Estimate what a byte costs on the way in; what it costs more where it also comes back."""
         more, less = (" echo", " in") if out else (" in", "")
@@ -85,7 +90,11 @@ def _boundary(fit: _Fit, kind: str, build: Build) -> Boundary:
     worker, going_in = fit.time("worker"), fit.byte_time("worker", out=False)
     coming_out = fit.byte_time("worker", out=True)
     places = {
-        "submit": Toll(time=fit.time("submit"), byte_time=fit.byte_time("submit", out=False)),
+        "submit": Toll(
+            time=fit.time("submit"),
+            byte_time=fit.byte_time("submit", out=False),
+            released_share=fit.released_share("submit"),
+        ),
         # No clock tells the way into the task from the way out: half the time is each's.
         "receive": Toll(time=_scaled(worker, 0.5), byte_time=going_in),
         "reply": Toll(time=_scaled(worker, 0.5), byte_time=coming_out),
@@ -93,9 +102,15 @@ def _boundary(fit: _Fit, kind: str, build: Build) -> Boundary:
     }
     if fit.has("forward"):
         places["forward"] = Toll(
-            time=fit.time("forward"), byte_time=fit.byte_time("forward", out=False)
+            time=fit.time("forward"),
+            byte_time=fit.byte_time("forward", out=False),
+            released_share=fit.released_share("forward"),
         )
-        places["back"] = Toll(time=fit.time("back"), byte_time=fit.byte_time("back", out=True))
+        places["back"] = Toll(
+            time=fit.time("back"),
+            byte_time=fit.byte_time("back", out=True),
+            released_share=fit.released_share("back"),
+        )
     if fit.has("call"):
         shares = _shares(fit.middle("call"), fit.middle("main"), fit.middle("return"))
         # Bytes are pickled under main's GIL and made again under the other one; coming back,

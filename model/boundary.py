@@ -29,23 +29,32 @@ from gilplan.model.checks import require_finite
 from gilplan.model.estimate import Estimate
 from gilplan.model.workload import Task
 
+NOTHING = Estimate.exact(0.0, "no such place")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Toll:
-    """Processor time that one place takes of each task: per task, and per byte of payload."""
+    """Processor time that one place takes of each task: per task, and per byte of payload.
+
+    ``released_share`` of the time passes in system calls on pipes, without the GIL.
+    """
 
     time: Estimate
     byte_time: Estimate
+    released_share: Estimate = NOTHING
 
     def of(self, payload: float) -> float:
         """Return the seconds for a task with so many bytes."""
         return self.time.value + payload * self.byte_time.value
 
     def redrawn(self, rng: np.random.Generator) -> "Toll":
-        return Toll(time=self.time.redrawn(rng), byte_time=self.byte_time.redrawn(rng))
+        return Toll(
+            time=self.time.redrawn(rng),
+            byte_time=self.byte_time.redrawn(rng),
+            released_share=self.released_share.redrawn(rng),
+        )
 
 
-NOTHING = Estimate.exact(0.0, "no such place")
 FREE = Toll(time=NOTHING, byte_time=NOTHING)
 
 

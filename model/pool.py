@@ -18,9 +18,11 @@ results alike when he looks.
 
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
+from functools import partial
 from typing import Any
 
 from gilplan.model.alarm import Alarm
+from gilplan.model.cores import Cores
 from gilplan.model.mailbox import Mailbox
 from gilplan.model.recorder import State
 from gilplan.model.source import Source
@@ -56,14 +58,18 @@ class Pool:
     def __init__(
         self,
         *,
+        cores: Cores,
         tolls: Tolls,
+        released_shares: dict[str, float],
         mailbox: Callable[[int], Mailbox],
         poll_interval: int,
         poll_time: Draw,
         choose: Draw,
     ) -> None:
         self.submitted: deque[PoolTask] = deque()
+        self._cores = cores
         self._tolls = tolls
+        self._released_shares = released_shares
         self._poll_time = poll_time
         self._choose = choose
         # Through a polled queue also arrivals reach the submitting thread: it has one loop.
@@ -94,10 +100,9 @@ class Pool:
                 if through is None:
                     self._tasks.put(task, thread)
                     continue
-                through.put((what, task), thread)
-                # The manager's wake-up is a byte in a pipe: written without the GIL.
-                yield from main.gil.drop(thread)
-                yield from main.gil.take(thread)
+                # The manager's wake-up is a byte in a pipe.
+                wake = partial(through.put, (what, task), thread)
+                yield from self._call(main, "submit", task, wake)
                 continue
             yield from self._pay(main, "collect", task)
             task.times[State.QUEUED] += thread.env.now - task.done_at
@@ -143,9 +148,8 @@ class Pool:
         while True:
             task = yield from self._outgoing.take(feeder.thread, feeder.gil)
             yield from self._pay(feeder, "forward", task)
-            yield from feeder.gil.drop(feeder.thread)
-            self._pipe.put(task, feeder.thread)
-            yield from feeder.gil.take(feeder.thread)
+            write = partial(self._pipe.put, task, feeder.thread)
+            yield from self._call(feeder, "forward", task, write)
 
     def manage(self, manager: Worker, messages: Mailbox) -> Steps:
         """Move tasks on while the call queue has room, and results to where they are collected."""
@@ -161,9 +165,8 @@ class Pool:
             while self._pending and self._room > 0:
                 self._room -= 1
                 self._outgoing.put(self._pending.popleft(), manager.thread)
-            # It looks at its pipes again, without the GIL.
-            yield from manager.gil.drop(manager.thread)
-            yield from manager.gil.take(manager.thread)
+            # It looks at its pipes again.
+            yield from self._call(manager, "back" if what == "done" else None, task)
 
     def _do(self, worker: Worker, task: PoolTask, steps: list[list[Step]]) -> Steps:
         yield from self._pay(worker, "receive", task)
@@ -172,8 +175,25 @@ class Pool:
         yield from self._pay(worker, "reply", task)
 
     def _pay(self, payer: Worker, place: str, task: PoolTask) -> Steps:
-        toll = self._tolls[place][task.kind]
-        yield from payer.python(lambda: toll, Work.BYTECODE, self._poll_time)
+        held = round(self._tolls[place][task.kind] * (1 - self._released_shares[place]))
+        yield from payer.python(lambda: held, Work.BYTECODE, self._poll_time)
+
+    def _call(
+        self,
+        caller: Worker,
+        place: str | None,
+        task: PoolTask,
+        effect: Callable[[], None] | None = None,
+    ) -> Steps:
+        """Call the system about a pipe, without the GIL: what is left of the place's toll."""
+        thread = caller.thread
+        yield from caller.gil.drop(thread)
+        if place is not None and self._released_shares[place] > 0:
+            released = round(self._tolls[place][task.kind] * self._released_shares[place])
+            yield self._cores.run(thread, released, Work.BYTECODE)
+        if effect is not None:
+            effect()
+        yield from caller.gil.take(thread)
 
     @staticmethod
     def _swap(left: Worker, entered: Worker) -> Steps:

@@ -231,9 +231,13 @@ class Run:
             return Mailbox(self.cores, poll_interval=interval)
 
         pool = Pool(
+            cores=self.cores,
             tolls={
                 place: [to_ns(toll.of(payload(task, place))) for task in self._tasks]
                 for place, toll in boundary.tolls.items()
+            },
+            released_shares={
+                place: toll.released_share.value for place, toll in boundary.tolls.items()
             },
             mailbox=mailbox,
             poll_interval=poll_interval,

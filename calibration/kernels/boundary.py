@@ -8,14 +8,18 @@ pickled and polled every 10 ms as its own wrapper does (test.support.interpreter
 Bursts of tasks that do nothing go through one worker. The processor time of each thread that
 takes part, in the submitting process and in the worker, is read before and after from its own
 clock, so that waiting does not count. The submitting thread submits a whole burst before the
-first result is looked at, and collects it when all are there.
+first result is looked at, and collects it when all are there. All of them share one core: to wake
+a thread on an idle core costs the waker more than some of these places take (in a virtual machine
+the host has to be asked), and how often that happens depends on the load. It is no part of a toll.
 
 Prints, in seconds per task, ``"submit"``, ``"collect"`` (the submitting thread), ``"worker"``
 (all of the worker's thread), ``"forward"`` and ``"back"`` (processes: feeder and manager thread),
 each also followed by `` in`` (``--bytes`` of payload go along) and `` echo`` (and come back).
 Interpreters of an executor run in threads of main: ``"call"`` and ``"main"`` tell which share of
 the way in (from before the call to the task) is under main's GIL; ``"return"`` is the way out of
-the call. ``"round trip"``: one task there and back while nothing else is under way.
+the call. Processes: each of ``"submit"``, ``"forward"`` and ``"back"`` followed by `` released`` is
+the share of that place's time which system calls on pipes take, without the GIL.
+``"round trip"``: one task there and back while nothing else is under way.
 """
 
 import argparse
@@ -203,6 +207,13 @@ class Stamp:
         return cpu_time, ()
 
 
+def allow(cores: set[int]) -> None:
+    """Let every thread of this process and its workers run on these cores only."""
+    own = map(int, os.listdir("/proc/self/task"))
+    for thread in (*own, *(worker.pid or 0 for worker in multiprocessing.active_children())):
+        os.sched_setaffinity(thread, cores)
+
+
 def measure_call(pool: Executor, samples: int) -> Series:
     """Find which share of a call into an interpreter is under main's GIL.
 
@@ -236,6 +247,41 @@ def measure_call(pool: Executor, samples: int) -> Series:
     return series
 
 
+def measure_released(pool: Executor, samples: int, count: int) -> Series:
+    """Find which share of a place's time passes in system calls on pipes, without the GIL."""
+    connection: Any = importlib.import_module("multiprocessing.connection")
+    released: dict[int, int] = {}
+
+    def timed(call: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*arguments: Any) -> Any:
+            began = cpu_time()
+            try:
+                return call(*arguments)
+            finally:
+                caller = threading.get_ident()
+                released[caller] = released.get(caller, 0) + cpu_time() - began
+
+        return run
+
+    connection.Connection._send.__defaults__ = (timed(os.write),)
+    connection.Connection._recv.__defaults__ = (timed(os.read),)
+    selector = connection._WaitSelector
+    selector.select = timed(selector.select)
+    threads = {
+        "submit": threading.get_ident(),
+        "forward": pool.pool._call_queue._thread.ident,
+        "back": pool.pool._executor_manager_thread.ident,
+    }
+    series: Series = {f"{place} released": [] for place in threads}
+    for _ in range(samples):
+        released.clear()
+        taken = burst(pool, count, int)
+        for place, thread in threads.items():
+            share = released.get(thread, 0) / 1e9 / count / taken[place]
+            series[f"{place} released"].append(share)
+    return series
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("kind", choices=("thread", "interpreter", "process"))
@@ -246,9 +292,12 @@ def main() -> None:
     # Nothing here has threads of its own yet when the worker is forked.
     warnings.simplefilter("ignore", DeprecationWarning)
     pool = open_pool(options.kind)
+    cores = os.sched_getaffinity(0)
+    one_core = {min(cores)}
     payload = bytes(options.bytes)
     series: Series = {"round trip": []}
     for number in range(options.samples + 1):
+        allow(one_core)
         taken = {
             "": burst(pool, options.burst, int),
             " in": burst(pool, options.burst // 3, len, payload),
@@ -258,9 +307,13 @@ def main() -> None:
             for place, value in places.items():
                 series.setdefault(place + suffix, []).append(value)
         if number:
+            allow(cores)
             series["round trip"].append(round_trip(pool))
+    allow(one_core)
     if isinstance(pool, Executor) and options.kind == "interpreter":
         series |= measure_call(pool, 3 * options.samples)
+    if isinstance(pool, Executor) and options.kind == "process":
+        series |= measure_released(pool, options.samples, options.burst)
     for worker in multiprocessing.active_children():
         worker.kill()
     print(json.dumps({"series": series, "notes": []}), flush=True)
