@@ -8,7 +8,7 @@ a longer one part of each turn runs warm, which gives how much work it lasts.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,7 @@ from gilplan.model.cold_start import ColdStart
 #: What passes at a hand-off beside the interval (timer slack, wake-up), roughly: it only says how
 #: long a thread was away, of which the cost is a slow function.
 HANDOFF_TIME = 1e-4
+PROCESSES = 3
 
 Condition = tuple[int, float]
 
@@ -53,6 +54,12 @@ class CrowdPoint:
         alone, crowded = np.sum(self.cycles, axis=0)
         return float(crowded / alone)
 
+    def joined(self, other: "CrowdPoint") -> "CrowdPoint":
+        """Return these cycles and another measurement's."""
+        return replace(
+            self, cycles=self.cycles + other.cycles, controls=self.controls + other.controls
+        )
+
     @property
     def control_ratio(self) -> float:
         """The same of the control."""
@@ -63,8 +70,19 @@ class CrowdPoint:
 def measure_crowd(build: Build, program: Path, *, time: float) -> tuple[CrowdPoint, ...]:
     """Run the program's tasks alone and among other threads for about ``time`` seconds.
 
-    Points at which no task was completed are left out. Raises `MeasurementFailed`.
+    In several processes one after the other: where a process's memory happens to lie makes one
+    suffer from its threads' turns more than the next. Points at which no task was completed are
+    left out. Raises `MeasurementFailed`.
     """
+    taken: dict[Condition, CrowdPoint] = {}
+    for _ in range(PROCESSES):
+        for point in _measured(build, program, time / PROCESSES):
+            known = taken.get(point.condition)
+            taken[point.condition] = known.joined(point) if known else point
+    return tuple(taken.values())
+
+
+def _measured(build: Build, program: Path, time: float) -> tuple[CrowdPoint, ...]:
     arguments = [str(program), "--time", str(time)]
     with harness_child(build, "crowd.py", arguments, what=f"{program.stem} in a crowd") as child:
         points = child.answer(2 * time + SET_UP_LIMIT)["points"]
