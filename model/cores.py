@@ -7,9 +7,8 @@ goes ahead of the running thread if it is further behind its share; else it wait
 of the time even beside an idle core, if that is a virtual one: halted, it counts as taken away by
 the host (`available_idle_cpu`). While threads wait, each tick of the timer may hand the core over.
 
-A core that falls idle takes a waiting thread from another core (`sched_balance_newidle`) unless it
-ran a moment ago (`task_hot`). Queues of different length exchange a thread now and then, which is
-how three threads share two cores.
+A core that falls idle takes a waiting thread from another core (`sched_balance_newidle`). Queues of
+different length exchange a thread now and then, which is how three threads share two cores.
 
 Approximations: equal weights, one group of threads, and a speed that depends only on the kind of
 work and on how many cores are active.
@@ -30,9 +29,6 @@ from gilplan.model.workload import Work
 #: How often queues that differ by one thread exchange it: 30 exchanges in 4 s were counted with
 #: three threads on two cores (Linux 6.18, 250 Hz), ns.
 BALANCE_TIME = 128_000_000
-#: So long after it ran a thread is not moved to an idle core, for its caches' sake, ns
-#: (kernel/sched/fair.c, sysctl_sched_migration_cost).
-MIGRATION_COST = 500_000
 
 
 class Core:
@@ -279,8 +275,6 @@ class Cores:
         """Bring a thread that waits on another core to this idle one."""
         donor = max(self.cores, key=lambda other: len(other.queue.members))
         for thread in donor.queue.waiting():
-            if self.env.now - thread.left_at < MIGRATION_COST:
-                continue
             donor.queue.move(thread, core.queue)
             return thread
         return None

@@ -149,28 +149,6 @@ def test_thread_whose_core_is_busy_waits_there_beside_an_idle_one_or_moves(stays
     assert sleeping in (first if stays else second).queue.members
 
 
-@pytest.mark.parametrize(("later", "moved"), [(MS // 10, False), (MS, True)])
-def test_core_that_falls_idle_leaves_alone_who_ran_a_moment_ago(later: int, moved: bool):
-    """A thread waits for thread 0, as it just did; ``later`` the other core falls idle."""
-    cores = machine(2, stays=lambda: 1)
-    threads = [Thread(cores.env, index=index) for index in range(3)]
-
-    def computes(thread: Thread, core: int, at: int, demand: int):
-        thread.last_core = cores.cores[core]
-        yield cores.env.timeout(at)
-        thread.left_at = cores.env.now
-        cores.wake(thread)
-        yield thread.alarm
-        yield cores.run(thread, demand, Work.BYTECODE)
-        cores.block(thread, State.BLOCKED)
-
-    cores.env.process(computes(threads[0], 0, 0, 10 * MS))
-    cores.env.process(computes(threads[1], 1, 0, MS + later // 2))  # at half the speed
-    cores.env.process(computes(threads[2], 0, 2 * MS, 10 * MS))
-    cores.env.run(until=2 * MS + later + MS // 10)
-    assert threads[2].last_core is cores.cores[int(moved)]
-
-
 def test_busy_time_is_the_time_with_a_thread_on_the_core():
     cores = machine(1)
     hog(cores, 0, 7 * MS, [])
