@@ -35,8 +35,6 @@ SLACK_TOLERANCE = 1e-5
 TURN_TOLERANCE = 0.2
 #: Idle states and the host's own scheduling spread wake-ups over a factor of about three.
 DISTURBED = 10
-
-
 #: Samples of the kernel ``stay`` that are taken as one: some 50 ms.
 STAY_BLOCK = 20
 

@@ -42,6 +42,7 @@ MACHINE = Machine(
     handoff_latency=Empirical((0.0,)),
     retry_time=Empirical((0.0,)),
     awake_share=known(0.65),
+    stay_share=known(1.0),
     signal_time=known(0.0),
     timer_slack=known(0.0),
     base_slice=0.0014,
