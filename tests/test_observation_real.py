@@ -330,5 +330,6 @@ def test_no_probe_is_left_behind_by_an_interrupted_observation(script):
 def test_the_containers_that_a_program_keeps_are_counted(build: Build, tmp_path: Path) -> None:
     path = tmp_path / "keeper.py"
     path.write_text("KEPT = [[] for _ in range(50_000)]\ndef task(): return sum(range(2000))\n")
-    observation = observe(f"{path}:task", build, method=Method.CLOCK, time=0.2)
-    assert 50_000 <= observation.workload.live_objects < 100_000
+    with started(build, f"{path}:task", time=0.2, tasks=None) as (child, _):
+        live = child.phase("sizes", limit=20)["live"]
+    assert 50_000 <= live < 100_000
