@@ -35,8 +35,6 @@ SLACK_TOLERANCE = 1e-5
 TURN_TOLERANCE = 0.2
 #: Idle states and the host's own scheduling spread wake-ups over a factor of about three.
 DISTURBED = 10
-#: Samples of the kernel ``stay`` that are taken as one: some 50 ms.
-STAY_BLOCK = 20
 
 
 def machine_from(
@@ -215,16 +213,14 @@ def awake_share(samples: Samples, reference: str, rng: np.random.Generator) -> E
 def stay_share(samples: Samples, reference: str, rng: np.random.Generator) -> Estimate:
     """Estimate how often a woken thread waits for its busy core beside an idle one.
 
-    Of short blocks the median: for some tens of milliseconds at a time the host lets the other
-    core be, so that the thread is moved each time; traces of threads under a GIL show that the
-    machine is seldom in that state.
+    The mean, for it comes in streaks: some tens of milliseconds at a time the thread is moved
+    each time, and for the rest it stays.
     """
     stayed = samples.pooled(f"stay/{reference}", "stayed")
     if not stayed:
         samples.note("wake-up: assumed that a thread stays on its busy core in half of all cases")
         return _assumed(0.5, 0.0, 1.0, "stay")
-    blocks = np.array_split(stayed, max(len(stayed) // STAY_BLOCK, 1))
-    return median([float(block.mean()) for block in blocks], source="stay", rng=rng)
+    return ratio_of_means(stayed, [1.0] * len(stayed), source="stay", rng=rng)
 
 
 def timer_slack(

@@ -6,9 +6,10 @@ counts as one that the host took away (`vcpu_is_preempted`), and with many cores
 look far (`SIS_UTIL`). Then the thread waits for its last core, and so do others that live there.
 
 Process B blocks on an eventfd on the core of process A, free to run anywhere. On another core C
-computes for a while, as threads do that take turns, and sleeps. A, tied to its core and busy all
-the time, writes to the eventfd a moment later and blocks. B tells on which core it came to run
-(proc_pid_stat(5), "processor").
+computes for a moment and sleeps. A, tied to its core, computes on for as long as a thread by
+default holds a GIL that others want, writes to the eventfd and blocks. B tells on which core it came
+to run (proc_pid_stat(5), "processor"). How long A has computed decides: after less than a
+millisecond B nearly always stays, after five it seldom does.
 
 Prints ``"stayed"``: 1 for each time that it was A's core, 0 for another. Empty with one core.
 """
@@ -23,8 +24,8 @@ import time
 CORE, ANSWERED, COMPUTING, SLEPT_AT = range(4)
 #: Time in which B goes to sleep, and for which C computes then.
 PAUSE, BUSY = 1e-3, 5e-4
-#: How long C has slept when A wakes B: within the times for which a GIL is held and handed over.
-IDLE_TIMES = (1e-5, 1e-4, 5e-4)
+#: How long C has slept, and A computed alone, when A wakes B: the default switch interval.
+ALONE = 5e-3
 
 
 def running_on(path: str = "/proc/self/stat") -> int:
@@ -54,8 +55,8 @@ def compute_when_told(start: int, cells: memoryview, core: int) -> None:
         cells[SLEPT_AT] = time.perf_counter_ns()
 
 
-def sample(event: int, done: int, start: int, cells: memoryview, idle_time: float) -> None:
-    """Let C compute and sleep, wake B ``idle_time`` seconds later, and wait for its answer."""
+def sample(event: int, done: int, start: int, cells: memoryview) -> None:
+    """Let C compute and sleep, compute alone, wake B, and wait for its answer."""
     clock = time.perf_counter_ns
     cells[COMPUTING] = 1
     os.eventfd_write(start, 1)
@@ -65,7 +66,7 @@ def sample(event: int, done: int, start: int, cells: memoryview, idle_time: floa
     cells[SLEPT_AT] = cells[COMPUTING] = 0
     while not cells[SLEPT_AT]:
         pass
-    until = cells[SLEPT_AT] + int(idle_time * 1e9)
+    until = cells[SLEPT_AT] + int(ALONE * 1e9)
     while clock() < until:
         pass
     os.eventfd_write(event, 1)
@@ -91,9 +92,9 @@ def main() -> None:
         compute_when_told(start, cells, max(cores))
     os.sched_setaffinity(0, {home})
     stayed = []
-    for number in range(options.samples):
+    for _ in range(options.samples):
         time.sleep(PAUSE)
-        sample(event, done, start, cells, IDLE_TIMES[number % len(IDLE_TIMES)])
+        sample(event, done, start, cells)
         stayed.append(int(cells[CORE] == home))
     for child in (sleeper, neighbour):
         os.kill(child, signal.SIGKILL)
