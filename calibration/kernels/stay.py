@@ -7,8 +7,8 @@ look far (`SIS_UTIL`). Then the thread waits for its last core, and so do others
 
 Process B blocks on an eventfd on the core of process A, free to run anywhere. On another core C
 computes for a moment and sleeps. A, tied to its core, computes on for as long as a thread by
-default holds a GIL that others want, writes to the eventfd and blocks. B tells on which core it came
-to run (proc_pid_stat(5), "processor"). How long A has computed decides: after less than a
+default holds a GIL that others want, writes to the eventfd and blocks. B tells on which core it
+came to run (proc_pid_stat(5), "processor"). How long A has computed decides: after less than a
 millisecond B nearly always stays, after five it seldom does.
 
 Prints ``"stayed"``: 1 for each time that it was A's core, 0 for another. Empty with one core.
