@@ -5,17 +5,22 @@ explanation and leaves nothing behind.
 """
 
 import contextlib
+import ctypes
 import json
 import os
 import selectors
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from gilplan.model.errors import MeasurementFailed
+
+#: tgkill(2), in glibc since 2.30; None in a C library without it.
+SIGNAL_THREAD = getattr(ctypes.CDLL(None), "tgkill", None)
 
 
 class Child:
@@ -55,8 +60,27 @@ class Child:
     def pid(self) -> int:
         return self._process.pid
 
+    def threads(self) -> Iterator[tuple[int, int]]:
+        """Yield (process, thread) of the script and its descendants, but of those that end."""
+        processes = [self._process.pid]
+        while processes:
+            process = processes.pop()
+            with contextlib.suppress(OSError):
+                for task in Path(f"/proc/{process}/task").iterdir():
+                    yield process, int(task.name)
+                    children = (task / "children").read_text(encoding="ascii")
+                    processes += map(int, children.split())
+
     def stop(self) -> None:
-        """Stop the script and its children where they are."""
+        """Stop the script and its children where they are, at once.
+
+        A signal to a process goes to its main thread, which stops the others. In a layout it
+        sleeps, and has to wait for a core first: with all of them busy the others compute on for
+        up to a tick of the scheduler. So each thread gets a signal of its own.
+        """
+        if self._process.poll() is None and SIGNAL_THREAD is not None:
+            for process, thread in list(self.threads()):
+                SIGNAL_THREAD(process, thread, signal.SIGSTOP)
         self._signal(signal.SIGSTOP)
 
     def resume(self) -> None:

@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import time
 from dataclasses import replace
 from itertools import pairwise
 
@@ -147,6 +148,52 @@ def test_script_that_says_nothing_is_given_up_and_killed():
         child.answer(0.2)
     with pytest.raises(ProcessLookupError):
         os.kill(child.pid, signal.SIGCONT)
+
+
+def test_threads_of_a_stopped_script_and_of_its_children_stop_at_once():
+    # The main thread sleeps, and both cores are busy: waiting for it would take milliseconds.
+    text = """
+import mmap, os, threading, time
+cells = mmap.mmap(-1, 4096)
+def spin(place):
+    while True:
+        cells[place:place + 8] = time.perf_counter_ns().to_bytes(8, "little")
+os.fork()
+first = 16 * (os.getpid() % 2)
+print("{}", flush=True)
+for place in (0, 8):
+    threading.Thread(target=spin, args=(place,), daemon=True).start()
+while True:
+    time.sleep(0.05)
+"""
+    with script(text) as child:
+        child.answer(20)
+        threads = set(child.threads())
+        deadline = time.monotonic() + 20
+        while len(threads) < 6 and time.monotonic() < deadline:
+            threads = set(child.threads())
+        assert len({process for process, _ in threads}) == 2
+        assert len(threads) == 6
+        child.stop()
+        used = [processor_time(*thread) for thread in threads]
+        deadline = time.monotonic() + 20
+        while {state(*thread) for thread in threads} != {"T"}:
+            assert time.monotonic() < deadline
+        assert [processor_time(*thread) for thread in threads] == used
+
+
+def stat(process: int, thread: int) -> list[str]:
+    with open(f"/proc/{process}/task/{thread}/stat", encoding="ascii") as file:
+        return file.read().rpartition(")")[2].split()
+
+
+def state(process: int, thread: int) -> str:
+    return stat(process, thread)[0]
+
+
+def processor_time(process: int, thread: int) -> int:
+    """Return the ticks that a thread has spent in user code."""
+    return int(stat(process, thread)[11])
 
 
 def test_stopped_script_can_still_be_ended():
