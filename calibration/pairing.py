@@ -46,7 +46,7 @@ from gilplan.model.quota import DEFAULT_PERIOD
 INTERVALS_PER_WINDOW = 20
 #: A quota's period goes on while a layout is stopped, so that each window begins with a full one.
 PERIODS_PER_WINDOW = 10
-LEAST_TURNS = 5
+LEAST_TURNS = 3
 MEDIAN = 50
 #: What stopping, continuing and moving processes may add to a turn.
 TURN_OVERHEAD = 0.005
@@ -61,7 +61,7 @@ Span = tuple[int, int]
 class Turns:
     """``count`` windows of the layout of ``window`` seconds each, and the reference's between.
 
-    A layout with a long switch interval gets fewer and longer ones, at least five. It runs
+    A layout with a long switch interval gets fewer and longer ones, at least three. It runs
     ``warmup`` seconds before the first. ``uninterrupted`` is the time of its run without turns,
     for the tails of its response times.
     """

@@ -2,12 +2,13 @@
 
 The machine's speed drifts, so each cell is measured in turns with a single thread of the same
 program (see `pairing`), in several rounds over all cells. Its measured throughput is the one
-relative to the single thread's, times the single thread's over the whole study; the scatter of
-the turns says how repeatable the measurement itself is.
+relative to the single thread's, times the single thread's over the whole study. How repeatable
+that is say the scatter of the turns within a run, and the scatter between runs of a cell: where a
+process's memory happens to lie makes it some per cent faster or slower for all its life.
 """
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -201,13 +202,15 @@ def compare(
     interrupted = measurements.interrupted
     attempt = partial(_attempt, predict)
     predictions = (executor.map if executor is not None else map)(attempt, wanted, layouts)
+    scatter = scatter_between_runs([measurements.runs[cell] for cell in cells])
     try:
         for cell, workload, prediction in zip(cells, wanted, predictions, strict=True):
             if isinstance(prediction, str):
                 failures[cell] = prediction
                 continue
             single = measurements.steps[cell.layout.build, cell.program].rate
-            rows.append(_row(cell, workload, prediction, measurements.runs[cell], single, cores))
+            runs = measurements.runs[cell]
+            rows.append(_row(cell, workload, prediction, runs, single, cores, scatter))
             if progress is not None:
                 progress(f"predicted {cell}", len(rows), len(cells))
     except KeyboardInterrupt:
@@ -218,6 +221,21 @@ def compare(
         seed=study.seed,
         interrupted=interrupted,
     )
+
+
+def scatter_between_runs(cells: Iterable[Sequence[PairedRun]]) -> float:
+    """Return the relative standard deviation between runs of a cell beyond that within them.
+
+    One for all cells, from those that ran more than once: two runs of one cell alone would say
+    little. 0 where none did.
+    """
+    excess = []
+    for runs in cells:
+        found = np.array([run.relative_throughput for run in runs])
+        if len(found) > 1 and found.mean() > 0:
+            within = np.mean([run.standard_error**2 for run in runs])
+            excess.append((found.var(ddof=1) - within) / found.mean() ** 2)
+    return float(np.sqrt(max(np.mean(excess), 0.0))) if excess else 0.0
 
 
 def _with_model_error(rows: Sequence[Row]) -> tuple[Row, ...]:
@@ -250,12 +268,13 @@ def _row(
     runs: Sequence[PairedRun],
     single: float,
     cores: int,
+    scatter: float,
 ) -> Row:
     layout = cell.layout
-    measured = single * float(np.mean([run.relative_throughput for run in runs]))
-    error_of_mean = single * float(
-        np.sqrt(np.mean([run.standard_error**2 for run in runs]) / len(runs))
-    )
+    relative = float(np.mean([run.relative_throughput for run in runs]))
+    measured = single * relative
+    within = np.mean([run.standard_error**2 for run in runs])
+    error_of_mean = single * float(np.sqrt((within + (scatter * relative) ** 2) / len(runs)))
     usable = cores if layout.cores is None else layout.cores
     real = {percentile: _mean_response(runs, percentile, single) for percentile in PERCENTILES}
 

@@ -13,7 +13,13 @@ from gilplan.calibration.pairing import PairedRun, Turns
 from gilplan.calibration.realrun import RealRun, shipped_programs
 from gilplan.calibration.steps import StepSamples, StepTimes
 from gilplan.calibration.study import SWITCH_INTERVALS, Cell, Study, balanced_cells
-from gilplan.calibration.validation import Measurements, compare, measure, validate
+from gilplan.calibration.validation import (
+    Measurements,
+    compare,
+    measure,
+    scatter_between_runs,
+    validate,
+)
 from gilplan.calibration.validation_result import METHODS, Row
 from gilplan.model.bounds import processor_sharing
 from gilplan.model.errors import GilplanError
@@ -142,6 +148,34 @@ def test_row_compares_prediction_with_the_mean_of_the_turns():
     assert row.predicted_p50 == pytest.approx(0.020)
     assert row.predicted_p99 is None
     assert row.measured_p50 == pytest.approx(1 / 80, rel=0.15)
+
+
+def test_scatter_between_runs_is_what_that_within_them_leaves():
+    rng = np.random.default_rng(3)
+    (run,) = measured_at(80, 80).runs[CELL]
+    between, within = 0.03, 0.02
+
+    def of_a_process() -> PairedRun:
+        speed = 80 * (1 + between * rng.standard_normal())
+        return replace(
+            run,
+            rates=tuple(speed * (1 + within * rng.standard_normal()) for _ in range(9)),
+            reference_rates=(100.0,) * 9,
+        )
+
+    cells = [[of_a_process(), of_a_process()] for _ in range(400)]
+    assert scatter_between_runs(cells) == pytest.approx(between, rel=0.1)
+    assert scatter_between_runs([runs[:1] for runs in cells]) == 0
+
+
+def test_two_runs_that_differ_make_a_row_less_repeatable():
+    measurements = measured_at(80, 80)
+    (run,) = measurements.runs[CELL]
+    other = replace(run, rates=(88.0, 88.0))
+    measurements.runs[CELL] = [run, other]
+    row = compare(STUDY, measurements, rule_of_thumb, cores=2).rows[0]
+    # Means of two: the standard error is half their difference.
+    assert row.repeatability == pytest.approx(1.645 * 4 / 84, rel=0.01)
 
 
 def test_machine_that_is_slower_for_both_sides_changes_nothing():
