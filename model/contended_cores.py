@@ -4,7 +4,8 @@ from typing import Any
 
 from gilplan.model.alarm import Alarm
 from gilplan.model.clock import Clock
-from gilplan.model.cores import Core, Cores
+from gilplan.model.core import Core
+from gilplan.model.cores import Cores
 from gilplan.model.recorder import State
 from gilplan.model.thread import Thread
 from gilplan.model.throttled_cores import ThrottledCores

@@ -1,14 +1,15 @@
 """Cores shared by runnable threads: what Linux's fair scheduler does to a program.
 
-Each core has a run queue of its own (`RunQueue`). A thread that wakes takes an idle core at once,
-its last one first, and starts after a latency that grows with the time the core was idle (on a
-virtual machine the host sleeps too). With every core busy it joins the queue of its last core and
-goes ahead of the running thread if it is further behind its share; else it waits. So it does most
-of the time even beside an idle core, if that is a virtual one: halted, it counts as taken away by
-the host (`available_idle_cpu`). While threads wait, each tick of the timer may hand the core over.
+Each core has a run queue of its own (`RunQueue`). A thread that wakes takes an idle core, if the
+kernel finds one (`Placement`), and starts after a latency that grows with the time the core was
+idle (on a virtual machine the host sleeps too). Else it joins a queue and goes ahead of the
+running thread if it is further behind its share; if not, it waits. While threads wait, each tick of
+the timer may hand the core over.
 
-A core that falls idle takes a waiting thread from another core (`sched_balance_newidle`). Queues of
-different length exchange a thread now and then, which is how three threads share two cores.
+A core that falls idle takes a waiting thread from another core, if it looks for one (`NewIdle`),
+but none that ran a moment ago (`task_hot`); each tick gives it another chance. A core whose load
+was heavier of late than another's gives it a thread now and then, which is how three threads share
+two cores.
 
 Approximations: equal weights, one group of threads, and a speed that depends only on the kind of
 work and on how many cores are active.
@@ -20,6 +21,10 @@ from typing import Any
 
 from gilplan.model.alarm import Alarm, call_after
 from gilplan.model.clock import Clock
+from gilplan.model.core import Core
+from gilplan.model.new_idle import NewIdle
+from gilplan.model.placement import IMBALANCE, Placement
+from gilplan.model.recent_average import RecentAverage
 from gilplan.model.recorder import State
 from gilplan.model.run_queue import RunQueue
 from gilplan.model.thread import Thread
@@ -29,27 +34,12 @@ from gilplan.model.workload import Work
 #: How often queues that differ by one thread exchange it: 30 exchanges in 4 s were counted with
 #: three threads on two cores (Linux 6.18, 250 Hz), ns.
 BALANCE_TIME = 128_000_000
-
-
-class Core:
-    """One core: who runs on it, since when, and since when it has been idle.
-
-    ``newcomer`` woke on it while the running thread was between two stretches.
-    """
-
-    __slots__ = (
-        "busy_time", "idle_since", "index", "newcomer", "occupied_at", "queue", "thread", "ticking",
-    )  # fmt: skip
-
-    def __init__(self, index: int, queue: RunQueue) -> None:
-        self.index = index
-        self.queue = queue
-        self.thread: Thread | None = None
-        self.newcomer: Thread | None = None
-        self.idle_since = 0
-        self.occupied_at = 0
-        self.busy_time = 0
-        self.ticking = False
+#: So long after it ran a thread is not moved to a core that falls idle, for its caches' sake, ns
+#: (`task_hot`, `sysctl_sched_migration_cost`).
+MIGRATION_COST = 500_000
+#: After so many ticks at which it found no other, an idle core takes such a thread, too
+#: (`cache_nice_tries`).
+NICE_TRIES = 1
 
 
 class Cores:
@@ -57,10 +47,11 @@ class Cores:
 
     ``speeds[work][k]`` is the speed of each of ``k + 1`` active cores; ``wake_latency`` draws
     the start latency on a core that was idle for the given time, ``signal_time`` returns the CPU
-    time that this wake-up costs the thread that causes it; ``stays()`` draws whether a thread whose
-    last core is busy waits there (1) or goes to an idle one (0). Ticks of the timer come every
-    ``tick``, the first at ``first_tick``. ``warm_up`` is the demand after which a thread that
-    was off the cores has its caches warm again.
+    time that this wake-up costs the thread that causes it; ``stays()`` draws whether a thread
+    for which an idle core was found waits for its busy one all the same (1); ``dice()`` draws from
+    0 to 1023 (see `NewIdle`); ``cores_searched`` is how many cores the kernel considers, by default
+    ``count``. Ticks of the timer come every ``tick``, the first at ``first_tick``. ``warm_up`` is
+    the demand after which a thread's caches are warm again.
     """
 
     def __init__(
@@ -77,28 +68,38 @@ class Cores:
         tick: int,
         signal_time: Callable[[int], int] = lambda _: 0,
         stays: Callable[[], int] = lambda: 0,
+        dice: Callable[[], int] = lambda: 0,
+        cores_searched: int | None = None,
         first_tick: int = 0,
         timer_slack: int = 0,
         warm_up: int = 0,
     ) -> None:
         self.env = env
         self.cores = [
-            Core(index, RunQueue(base_slice=base_slice, tick=tick)) for index in range(count)
+            Core(env, index, RunQueue(base_slice=base_slice, tick=tick), NewIdle(dice))
+            for index in range(count)
         ]
         self.timers = Timers(env, cores=count, slack=timer_slack)
-        self.active = 0
+        self._utilisation = RecentAverage(env)
+        self._placement = Placement(
+            self.cores,
+            self._utilisation,
+            cores_searched=cores_searched or count,
+            stays=stays,
+        )
         self._speeds = {work: list(curve[:count]) for work, curve in speeds.items()}
         self._uniform = all(len(set(curve)) == 1 for curve in self._speeds.values())
         self._wake_latency = wake_latency
         self._switch_time = switch_time
         self._forced_switch_time = forced_switch_time
         self.signal_time = signal_time
-        self._stays = stays
         self._preemption_latency = preemption_latency
         self._tick_time = tick
         self._first_tick = first_tick
         self._warm_up = warm_up
         self._balanced_at = 0
+        #: Whether a core had a thread to spare since one last looked (`rd->overloaded`).
+        self._overloaded = False
 
     def run(self, thread: Thread, demand: int, work: Work) -> Alarm:
         """Let the thread, which is on a core, use ``demand`` ns of CPU; the alarm then rings."""
@@ -142,6 +143,8 @@ class Cores:
         thread.alarm = Alarm(self.env)
         core.queue.renew_deadline()
         core.queue.sleep(thread)
+        core.load.change(-1)
+        thread.load.change(-1)
         self._vacate(core)
         return thread.alarm
 
@@ -150,15 +153,21 @@ class Cores:
         thread: Thread,
         value: Any = None,
         latency: int | None = None,
+        waker: Thread | None = None,
     ) -> int:
         """Make a blocked thread runnable; its alarm rings with ``value`` once it is on a core.
 
-        ``latency`` replaces the drawn one on an idle core (for a waiter that is hardly asleep).
-        Returns how long its core had been idle, 0 if it was not.
+        ``waker`` is who does it, None if it is a timer. ``latency`` replaces the drawn one on an
+        idle core (for a waiter that is hardly asleep). Returns how long its core had been idle, 0
+        if it was not.
         """
         thread.waking = True
         thread.value = value
-        core = self._core_for(thread)
+        core = self._placement.core_for(thread, None if waker is None else waker.core)
+        if thread.last_core is not None and core is not thread.last_core:
+            self._carry_load(thread, thread.last_core, core)
+        core.load.change(1)
+        thread.load.change(1)
         if core.thread is None:
             core.queue.join(thread)
             idle_time = self.env.now - core.idle_since
@@ -167,6 +176,7 @@ class Cores:
             self._occupy(core, thread, latency)
             return idle_time
         thread.enter(State.WAITING_CORE)
+        self._overloaded = True
         self._account(core.thread)
         core.queue.renew_deadline()
         if thread.lingers:
@@ -186,9 +196,13 @@ class Cores:
         self, thread: Thread, waker: Thread, value: Any = None, latency: int | None = None
     ) -> Alarm:
         """Let a thread on a core wake another; the alarm rings when it has paid for that."""
-        idle_time = self.wake(thread, value, latency)
+        idle_time = self.wake(thread, value, latency, waker)
         waker.overhead += self.signal_time(idle_time)
         return self.run(waker, 0, waker.work)
+
+    def chill(self, thread: Thread) -> None:
+        """Let the thread, which is on a core, go on with what is in another one's caches."""
+        thread.chill(thread.moved_slowdown, self._warm_up)
 
     def busy_until_now(self, core: Core) -> int:
         """Return how long the core has been occupied so far."""
@@ -214,16 +228,6 @@ class Cores:
         else:
             self._turn_over(core, chosen, starting.resumed_at - self.env.now)
 
-    def _core_for(self, thread: Thread) -> Core:
-        """Choose the core for a thread that wakes; one that lingers in a queue stays there."""
-        last = thread.last_core
-        if last is not None and (last.thread is None or thread.lingers):
-            return last
-        if last is None:
-            return min(self.cores, key=lambda core: len(core.queue.members))
-        idle = next((core for core in self.cores if core.thread is None), None)
-        return last if idle is None or self._stays() else idle
-
     def _occupy(self, core: Core, thread: Thread, latency: int) -> None:
         now = self.env.now
         core.queue.run(thread)
@@ -232,7 +236,7 @@ class Cores:
         thread.core = thread.last_core = core
         thread.resumed_at = now + latency
         thread.cool(self._warm_up)
-        self.active += 1
+        self._utilisation.change(1)
         self._change_speeds(thread)
         if thread.waking:
             thread.alarm.ring_after(latency + thread.wake_work, thread.value)
@@ -245,8 +249,10 @@ class Cores:
         core.thread = None
         core.newcomer = None
         core.idle_since = self.env.now
-        self.active -= 1
-        thread = core.queue.pick() or self._pull(core)
+        self._utilisation.change(-1)
+        thread = core.queue.pick()
+        if thread is None and self._overloaded:
+            thread = core.new_idle.look(lambda: self._look_for_waiting(core))
         if thread is not None:
             self._dispatch(core, thread, self._switch_time)
         else:
@@ -268,16 +274,34 @@ class Cores:
             thread.left_at = self.env.now
         core.busy_time += self.env.now - core.occupied_at
         core.thread = None
-        self.active -= 1
+        self._utilisation.change(-1)
         self._dispatch(core, successor, latency)
 
-    def _pull(self, core: Core) -> Thread | None:
-        """Bring a thread that waits on another core to this idle one."""
+    def _look_for_waiting(self, core: Core) -> Thread | None:
+        thread = self._pull(core)
+        self._overloaded = any(other.queue.waiting() for other in self.cores)
+        return thread
+
+    def _pull(self, core: Core, *, even_hot: bool = False) -> Thread | None:
+        """Bring a thread that waits on another core, and did not run just now, to this idle one."""
         donor = max(self.cores, key=lambda other: len(other.queue.members))
         for thread in donor.queue.waiting():
-            donor.queue.move(thread, core.queue)
-            return thread
+            if even_hot or self.env.now - thread.left_at >= MIGRATION_COST:
+                self._move(thread, donor, core)
+                return thread
         return None
+
+    def _move(self, thread: Thread, donor: Core, core: Core) -> None:
+        donor.queue.move(thread, core.queue)
+        donor.load.change(-1)
+        core.load.change(1)
+        self._carry_load(thread, donor, core)
+
+    def _carry_load(self, thread: Thread, donor: Core, core: Core) -> None:
+        """Let what the thread did to its old core's load count for its new one."""
+        load = thread.load.average()
+        donor.load.shift(-load)
+        core.load.shift(load)
 
     def _start_ticks(self, core: Core) -> None:
         """Let the timer tick on a core where somebody waits."""
@@ -299,24 +323,35 @@ class Cores:
         self._start_ticks(core)
 
     def _balance(self, core: Core) -> None:
-        """Move a waiting thread to an idle core, or now and then to one with a shorter queue."""
+        """Move a waiting thread to an idle core, or now and then to one with a lighter load."""
         waiting = core.queue.waiting()
         other = min(self.cores, key=lambda other: len(other.queue.members))
         if not waiting or other is core:
             return
         if other.thread is None:
-            thread = self._pull(other)
-            if thread is not None:
-                latency = self._wake_latency(self.env.now - other.idle_since)
-                self._dispatch(other, thread, latency)
+            latency = self._wake_latency(self.env.now - other.idle_since)
+            call_after(self.env, latency, lambda _: self._help(other))
         elif (
             len(other.queue.members) < len(core.queue.members)
+            and core.load.average() > IMBALANCE * other.load.average()
             and self.env.now - self._balanced_at >= BALANCE_TIME
         ):
             self._balanced_at = self.env.now
-            core.queue.move(waiting[0], other.queue)
+            self._move(waiting[0], core, other)
+            self._overloaded = True
             waiting[0].last_core = other
             self._start_ticks(other)
+
+    def _help(self, core: Core) -> None:
+        """Let a core that was idle, and has been woken for that, take a waiting thread."""
+        if core.thread is not None:
+            return
+        thread = self._pull(core, even_hot=core.failed_balances > NICE_TRIES)
+        if thread is None:
+            core.failed_balances += 1
+        else:
+            core.failed_balances = 0
+            self._dispatch(core, thread, self._switch_time)
 
     def _account(self, thread: Thread) -> None:
         elapsed = self.env.now - thread.resumed_at
@@ -333,7 +368,7 @@ class Cores:
 
     def _speed(self, thread: Thread) -> float:
         curve = self._speeds[thread.work]
-        return curve[min(self.active, len(curve)) - 1]
+        return curve[min(self._utilisation.count, len(curve)) - 1]
 
     def _change_speeds(self, newcomer: Thread | None) -> None:
         if self._uniform:

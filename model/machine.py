@@ -49,15 +49,15 @@ class Machine:
     for it runs (it is hardly asleep); ``retry_time`` the CPU time of a thread whose wait for the
     GIL ran out, until it waits again; ``awake_share`` how often the one who asked for the GIL has
     not gone to sleep yet when it is dropped; ``stay_share`` how often a thread that wakes waits for
-    its last core although another one is idle; ``signal_time`` the CPU time that waking a sleeping
-    thread costs the one who wakes it, over all idle times of its core (see `WakeLatency`);
-    ``timer_slack`` what the kernel adds to a timed wait;
-    ``base_slice`` the time after which the scheduler looks for another thread to run, which it
-    does when the timer ticks, every ``tick``; ``preemption_latency`` how long a thread that wakes
-    on a busy core waits for it when the scheduler lets it go first; ``context_switch_time`` what a
-    voluntary switch on a core costs, ``forced_switch_time`` one at the end of a slice, with the
-    timer interrupt that forces it. ``quota`` is the CPU limit that gilplan itself runs under, None
-    without one; ``bandwidth_slice`` what a core takes at a time from a quota's budget.
+    its last core although the kernel has looked at an idle one; ``signal_time`` the CPU time that
+    waking a sleeping thread costs the one who wakes it, over all idle times of its core (see
+    `WakeLatency`); ``timer_slack`` what the kernel adds to a timed wait; ``base_slice`` the time
+    after which the scheduler looks for another thread to run, which it does when the timer ticks,
+    every ``tick``; ``preemption_latency`` how long a thread that wakes on a busy core waits for it
+    when the scheduler lets it go first; ``context_switch_time`` what a voluntary switch on a core
+    costs, ``forced_switch_time`` one at the end of a slice, with the timer interrupt that forces
+    it. ``quota`` is the CPU limit that gilplan itself runs under, None without one;
+    ``bandwidth_slice`` what a core takes at a time from a quota's budget.
     """
 
     identity: str

@@ -23,6 +23,7 @@ from gilplan.model.gil import Gil, NoGil
 from gilplan.model.latency import latency_by_idle_time, signal_time_by_idle_time
 from gilplan.model.layout import GilMode, WorkerKind
 from gilplan.model.mailbox import Mailbox
+from gilplan.model.new_idle import SIDES
 from gilplan.model.objects import Objects
 from gilplan.model.pool import Pool
 from gilplan.model.programs import Programs
@@ -107,6 +108,7 @@ class Run:
     def _build_cores(self) -> Cores:
         machine, count, quota = self.scenario.machine, self.scenario.cores, self.scenario.quota
         cold_start = self.scenario.workload.cold_start
+        dice = self._stream(Purpose.LATENCY, 6)
         stays, stay_share = self._stream(Purpose.LATENCY, 5), machine.stay_share.value
         options: dict[str, Any] = {
             "count": count,
@@ -118,6 +120,8 @@ class Run:
             "forced_switch_time": to_ns(machine.forced_switch_time.value),
             "preemption_latency": to_ns(machine.preemption_latency.value),
             "stays": blocks(lambda count: stays.random(count) < stay_share),
+            "dice": blocks(lambda count: dice.integers(0, SIDES, count)),
+            "cores_searched": machine.cores,
             "signal_time": signal_time_by_idle_time(machine),
             "base_slice": to_ns(machine.base_slice),
             "tick": to_ns(machine.tick),
@@ -167,6 +171,7 @@ class Run:
                 retry_time=retry,
                 asker_is_awake=blocks(lambda count: awake.random(count) < share),
                 preempts_across_interpreters=runtime.preempts_across_interpreters,
+                signaller_waits=runtime.signaller_waits,
                 recorder=self.recorder,
             )
             for index in range(count)
@@ -200,6 +205,8 @@ class Run:
         thread = Thread(self.env, index=index, interpreter=interpreter, recorder=self.recorder)
         if self._slowdown_after is not None:
             thread.slowdown_after = self._slowdown_after
+        if self.scenario.workload.cold_start is not None:
+            thread.moved_slowdown = self.scenario.workload.cold_start.moved
         return self.objects.worker(
             thread,
             process=interpreter // self.scenario.layout.interpreters,

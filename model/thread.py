@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 from gilplan.model.alarm import Alarm
 from gilplan.model.clock import Clock
+from gilplan.model.recent_average import RecentAverage
 from gilplan.model.recorder import Recorder, State
 from gilplan.model.timers import Timer
 from gilplan.model.workload import Work
 
 if TYPE_CHECKING:
-    from gilplan.model.cores import Core
+    from gilplan.model.core import Core
 
 
 class Thread:
@@ -19,19 +20,20 @@ class Thread:
     ``alarm`` is what the thread's process waits on. A thread that is ``waking`` has it rung with
     ``value`` as soon as it is on a core and has done its ``wake_work``; otherwise it rings after
     ``work_left`` of CPU time at full speed. ``vruntime``, ``deadline``, ``protected_until``,
-    ``lag``, ``time_to_deadline`` and ``lingers`` are the scheduler's (see `RunQueue`).
+    ``lag``, ``time_to_deadline`` and ``lingers`` are the scheduler's (see `RunQueue`), as are
+    ``load``, the average of whether it runs or waits for a core, and ``recent_core`` (`Placement`).
     ``overhead`` is CPU time that its next stretch pays on top. ``poll_time`` draws the time to the
     next eval-breaker poll while bytecode runs, and is None where nothing polls; a poll that
     cuts a stretch short leaves the rest in ``unfinished``. ``timer`` ends its timed wait. The
-    next ``cold_work`` of demand is slower by ``slowdown``, because the thread left the cores for
-    a while (see `ColdStart`).
+    next ``cold_work`` of demand is slower by ``slowdown``, because others had their turns;
+    ``moved_slowdown`` is that of a GIL that was held on another core (see `ColdStart`).
     """
 
     __slots__ = (
         "alarm", "cold_work", "core", "deadline", "drop_requested", "env", "index", "interpreter",
-        "lag", "last_core", "left_at", "lingers", "overhead", "poll_time", "protected_until",
-        "recorder", "resumed_at", "since", "slowdown", "slowdown_after", "speed", "state",
-        "time_to_deadline", "timer", "times", "unfinished", "value", "vruntime", "wake_work",
+        "lag", "last_core", "left_at", "lingers", "load", "moved_slowdown", "overhead", "poll_time",
+        "protected_until", "recent_core", "recorder", "resumed_at", "since", "slowdown",
+        "slowdown_after", "speed", "state", "time_to_deadline", "timer", "times", "unfinished", "value", "vruntime", "wake_work",
         "waking", "warm_work", "work", "work_left",
     )  # fmt: skip
 
@@ -53,6 +55,7 @@ class Thread:
         self.wake_work = 0
         self.core: Core | None = None
         self.last_core: Core | None = None
+        self.recent_core: Core | None = None
         self.work = Work.BYTECODE
         self.work_left = 0
         self.resumed_at = 0
@@ -63,9 +66,11 @@ class Thread:
         self.lag = 0
         self.time_to_deadline = 0
         self.lingers = False
+        self.load = RecentAverage(env)
         self.overhead = 0
         self.unfinished = 0
         self.slowdown_after: Callable[[int], float] | None = None
+        self.moved_slowdown = 0.0
         self.slowdown = 0.0
         self.cold_work = 0
         self.warm_work = 0
@@ -93,7 +98,10 @@ class Thread:
         """Take into account how long the thread was off the cores before it got one now."""
         if self.slowdown_after is None:
             return
-        slowdown = self.slowdown_after(self.env.now - self.left_at)
+        self.chill(self.slowdown_after(self.env.now - self.left_at), warm_up)
+
+    def chill(self, slowdown: float, warm_up: int) -> None:
+        """Make the next ``warm_up`` ns of demand slower, unless they are slower still."""
         if slowdown > self.slowdown or not self.cold_work:
             self.slowdown = slowdown
             self.cold_work = warm_up

@@ -16,7 +16,8 @@ from typing import Any
 
 from gilplan.model.alarm import Alarm, call_after
 from gilplan.model.clock import Clock
-from gilplan.model.cores import Core, Cores
+from gilplan.model.core import Core
+from gilplan.model.cores import Cores
 from gilplan.model.recorder import State
 from gilplan.model.thread import Thread
 
@@ -137,7 +138,7 @@ class ThrottledCores(Cores):
         if thread.state is State.RUNNING:
             thread.enter(State.WAITING_CORE)
         core.busy_time += now - core.occupied_at
-        self.active -= 1
+        self._utilisation.change(-1)
         self._change_speeds(thread)
 
     def _resume(self, core: Core, allowance: Allowance) -> None:
@@ -148,7 +149,7 @@ class ThrottledCores(Cores):
         allowance.stopped_at = None
         core.occupied_at = now
         thread.resumed_at = now + allowance.rest_latency
-        self.active += 1
+        self._utilisation.change(1)
         self._change_speeds(thread)
         if thread.waking:
             thread.alarm.ring_after(allowance.rest_latency, thread.value)

@@ -40,8 +40,10 @@ def machine(
     )
 
 
-def hog(cores: Cores, index: int, demand: int, done: list[tuple[int, int]]) -> Thread:
-    thread = Thread(cores.env, index=index)
+def hog(
+    cores: Cores, index: int, demand: int, done: list[tuple[int, int]], interpreter: int = 0
+) -> Thread:
+    thread = Thread(cores.env, index=index, interpreter=interpreter)
 
     def body():
         cores.wake(thread)
@@ -147,6 +149,58 @@ def test_thread_whose_core_is_busy_waits_there_beside_an_idle_one_or_moves(stays
     assert second.thread is None
     cores.wake(sleeping)
     assert sleeping in (first if stays else second).queue.members
+
+
+@pytest.mark.parametrize(("ran_ago", "taken"), [(100_000, False), (600_000, True)])
+def test_core_that_falls_idle_takes_a_waiting_thread_unless_it_ran_just_now(
+    ran_ago: int, taken: bool
+):
+    cores, done = machine(2), []
+    lone = hog(cores, 0, MS, done)
+    for index in (1, 2):
+        hog(cores, index, 40 * MS, done, interpreter=1)
+    cores.env.run(until=1)
+    home = lone.last_core
+    crowded = next(core for core in cores.cores if core is not home)
+    (waiting,) = crowded.queue.waiting()
+    # With both cores busy the lone thread is done after twice its time, and before a tick.
+    waiting.left_at = 2 * MS - ran_ago
+    cores.env.run(until=2 * MS - 1)
+    assert home is not None
+    assert home.thread is lone
+    cores.env.run(until=2 * MS + 1)
+    assert (home.thread is waiting) is taken
+
+
+def test_idle_core_takes_even_a_thread_that_ran_just_now_when_ticks_bring_no_other():
+    cores, done = machine(2), []
+    hog(cores, 0, 50 * TICK, done)
+    hog(cores, 1, 50 * TICK, done)
+    cores.env.run(until=1)
+    first, second = cores.cores
+    if second.thread is None:
+        first, second = second, first
+    # Two hogs on one core change at every tick, so that the one that waits has always just run.
+    cores.env.run(until=10 * TICK)
+    assert first.thread is not None
+    assert second.thread is not None
+
+
+@pytest.mark.parametrize(("extra", "moves"), [(0.0, False), (1.0, True)])
+def test_busy_core_gives_a_thread_away_only_if_its_load_was_heavier_of_late(
+    extra: float, moves: bool
+):
+    cores = machine(2)
+    for index in range(3):
+        hog(cores, index, 10_000 * MS, [], interpreter=index)
+    cores.env.run(until=200 * MS)
+    crowded = max(cores.cores, key=lambda core: len(core.queue.members))
+    lone = min(cores.cores, key=lambda core: len(core.queue.members))
+    lone.load.shift(crowded.load.average() - lone.load.average())
+    crowded.load.shift(extra)
+    cores._balanced_at = -(10**9)
+    cores._balance(crowded)
+    assert (len(lone.queue.members) == 2) is moves
 
 
 def test_busy_time_is_the_time_with_a_thread_on_the_core():

@@ -1,15 +1,15 @@
 """Whether a thread that is woken on a busy core stays there beside an idle one.
 
 Linux looks for an idle core when it wakes a thread (`select_idle_sibling` in kernel/sched/fair.c),
-but not on every machine does it find one: in a virtual machine an idle core that has halted
-counts as one that the host took away (`vcpu_is_preempted`), and with many cores busy it does not
-look far (`SIS_UTIL`). Then the thread waits for its last core, and so do others that live there.
+but not on every machine does it take one that it sees: in a virtual machine an idle core that has
+halted may count as one that the host took away (`vcpu_is_preempted`). Then the thread waits for
+its last core, and so do others that live there.
 
 Process B blocks on an eventfd on the core of process A, free to run anywhere. On another core C
-computes for a moment and sleeps. A, tied to its core, computes on for as long as a thread by
-default holds a GIL that others want, writes to the eventfd and blocks. B tells on which core it
-came to run (proc_pid_stat(5), "processor"). How long A has computed decides: after less than a
-millisecond B nearly always stays, after five it seldom does.
+computes for a moment and sleeps. A, tied to its core, computes on, writes to the eventfd and
+blocks. B tells on which core it came to run (proc_pid_stat(5), "processor"). A computes for so
+long, and C so little, that of two cores about 0.9 are in use: with more than 1.2 the kernel would
+not look at all (model/placement.py), which needs no measuring.
 
 Prints ``"stayed"``: 1 for each time that it was A's core, 0 for another. Empty with one core.
 """
@@ -24,7 +24,7 @@ import time
 CORE, ANSWERED, COMPUTING, SLEPT_AT = range(4)
 #: Time in which B goes to sleep, and for which C computes then.
 PAUSE, BUSY = 1e-3, 5e-4
-#: How long C has slept, and A computed alone, when A wakes B: the default switch interval.
+#: How long C has slept, and A computed alone, when A wakes B.
 ALONE = 5e-3
 
 

@@ -1,0 +1,34 @@
+"""One core: who runs on it, since when, and since when it has been idle."""
+
+from gilplan.model.clock import Clock
+from gilplan.model.new_idle import NewIdle
+from gilplan.model.recent_average import RecentAverage
+from gilplan.model.run_queue import RunQueue
+from gilplan.model.thread import Thread
+
+
+class Core:
+    """A core of the machine with its run queue. Times are integer nanoseconds.
+
+    ``failed_balances`` counts the ticks in a row at which it was idle and found nothing to take;
+    ``load`` averages how many threads run or wait on it; ``newcomer`` woke on it while the running
+    thread was between two stretches.
+    """
+
+    __slots__ = (
+        "busy_time", "failed_balances", "idle_since", "index", "load", "new_idle", "newcomer",
+        "occupied_at", "queue", "thread", "ticking",
+    )  # fmt: skip
+
+    def __init__(self, env: Clock, index: int, queue: RunQueue, new_idle: NewIdle) -> None:
+        self.index = index
+        self.queue = queue
+        self.load = RecentAverage(env)
+        self.new_idle = new_idle
+        self.thread: Thread | None = None
+        self.newcomer: Thread | None = None
+        self.idle_since = 0
+        self.occupied_at = 0
+        self.busy_time = 0
+        self.ticking = False
+        self.failed_balances = 0

@@ -1,0 +1,85 @@
+"""Where a thread that wakes goes: Linux's search for a core (kernel/sched/fair.c, 6.18).
+
+First it chooses between the thread's last core and its waker's: the last one if that is idle, else
+the one with the lighter load (`wake_affine_weight`). Threads that wake one another thus gather on
+a core. Then `select_idle_sibling` takes the first of these that is idle:
+
+1. the core chosen;
+2. the one on which it had run before it last went to another (`recent_used_cpu`);
+3. one of the others, looked at in turn. How many are looked at falls with the square of the
+   utilisation of all of them (`SIS_UTIL`, `update_idle_cpu_scan`); of two cores none, once more
+   than 1.2 of them are busy on average.
+
+Where it finds none the thread waits on the core chosen, even beside an idle one: threads of a
+program that uses most of its cores wait for each other although there is room.
+
+Approximations: the cores share one last-level cache; the number to look at follows the utilisation
+at once (the kernel renews it when it balances).
+"""
+
+from collections.abc import Callable, Sequence
+
+from gilplan.model.core import Core
+from gilplan.model.recent_average import RecentAverage
+from gilplan.model.thread import Thread
+
+#: A group of cores counts as overloaded beyond 100 / 117 of its capacity (`imbalance_pct`).
+IMBALANCE = 1.17
+#: By half of that the last core is favoured (`WA_BIAS`).
+BIAS = 1 + (IMBALANCE - 1) / 2
+
+
+class Placement:
+    """Chooses cores for threads that wake.
+
+    ``utilisation`` averages how many are busy; ``cores_searched`` is how many share the last-level
+    cache, those that the layout may not use included; ``stays()`` draws whether an idle core is
+    taken for a busy one (1).
+    """
+
+    def __init__(
+        self,
+        cores: Sequence[Core],
+        utilisation: RecentAverage,
+        *,
+        cores_searched: int,
+        stays: Callable[[], int],
+    ) -> None:
+        self._cores = cores
+        self._utilisation = utilisation
+        self._cores_searched = cores_searched
+        self._stays = stays
+
+    def core_for(self, thread: Thread, waker: Core | None) -> Core:
+        """Return the core on which the thread is to run or to wait.
+
+        ``waker`` is the core of the one who wakes it, None for a timer's interrupt. One that
+        lingers in a queue stays there. The threads of an interpreter have all set up on the same
+        core when they start: one after the other, behind its GIL.
+        """
+        last = thread.last_core or self._cores[thread.interpreter % len(self._cores)]
+        if last.thread is None or thread.lingers:
+            return last
+        chosen = last if waker is None or waker is last else self._lighter(thread, last, waker)
+        recent, thread.recent_core = thread.recent_core, last
+        if recent is not None and recent not in (last, chosen) and self._available(recent):
+            return recent
+        count = len(self._cores)
+        for step in range(1, min(self.searched(), count - 1) + 1):
+            core = self._cores[(chosen.index + step) % count]
+            if self._available(core):
+                return core
+        return chosen
+
+    def _lighter(self, thread: Thread, last: Core, waker: Core) -> Core:
+        mine = thread.load.average()
+        with_waker = waker.load.average() + mine
+        return waker if with_waker < BIAS * (last.load.average() - mine) else last
+
+    def searched(self) -> int:
+        """Return how many cores are looked at for an idle one."""
+        load = IMBALANCE * self._utilisation.average() / self._cores_searched
+        return int(self._cores_searched * (1 - min(load * load, 1.0)))
+
+    def _available(self, core: Core) -> bool:
+        return core.thread is None and not self._stays()

@@ -1,0 +1,145 @@
+"""Where a thread that wakes goes: the rules of select_idle_sibling, one test each."""
+
+import pytest
+
+from gilplan.model.clock import Clock
+from gilplan.model.core import Core
+from gilplan.model.new_idle import NewIdle
+from gilplan.model.placement import Placement
+from gilplan.model.recent_average import HALF_LIFE, RecentAverage
+from gilplan.model.run_queue import RunQueue
+from gilplan.model.thread import Thread
+
+
+class Machine:
+    """Cores of which some are busy, and have been for so long that they count in full."""
+
+    def __init__(self, count: int, busy: set[int], *, overlooks: bool = False) -> None:
+        self.clock = Clock()
+        self.cores = [
+            Core(
+                self.clock,
+                k,
+                RunQueue(base_slice=1_400_000, tick=4_000_000),
+                NewIdle(lambda: 0),
+            )
+            for k in range(count)
+        ]
+        self.utilisation = RecentAverage(self.clock)
+        for k in busy:
+            self.cores[k].thread = Thread(self.clock, index=k)
+            self.utilisation.change(1)
+        self.clock.run(until=40 * HALF_LIFE)
+        self.placement = Placement(
+            self.cores, self.utilisation, cores_searched=count, stays=lambda: overlooks
+        )
+
+    def chosen(
+        self,
+        *,
+        last: int,
+        recent: int | None = None,
+        waker: int | None = None,
+        lingers: bool = False,
+    ) -> int:
+        """Return the core that a thread gets which ran on core ``last``."""
+        thread = Thread(self.clock, index=99)
+        thread.last_core = self.cores[last]
+        thread.recent_core = None if recent is None else self.cores[recent]
+        thread.lingers = lingers
+        by = None if waker is None else self.cores[waker]
+        return self.placement.core_for(thread, by).index
+
+
+@pytest.mark.parametrize(
+    ("cores", "busy", "searched"),
+    # nr_scan of update_idle_cpu_scan by hand: n (1 - (1.17 busy / n)^2), cut to an integer.
+    [(2, 0, 2), (2, 1, 1), (2, 2, 0), (4, 1, 3), (4, 2, 2), (4, 3, 0), (16, 8, 10), (16, 15, 0)],
+)
+def test_searched_cores_fall_with_the_square_of_the_utilisation(
+    cores: int, busy: int, searched: int
+):
+    assert Machine(cores, set(range(busy))).placement.searched() == searched
+
+
+def test_idle_last_core_is_taken_whatever_the_utilisation():
+    assert Machine(4, {0, 1, 2}).chosen(last=3) == 3
+
+
+def test_thread_whose_core_is_busy_goes_to_the_next_idle_one():
+    assert Machine(4, {0}).chosen(last=0) == 1
+    assert Machine(4, {2}).chosen(last=2) == 3
+    assert Machine(4, {3}).chosen(last=3) == 0
+
+
+def test_thread_waits_on_its_busy_core_when_the_cores_are_well_used():
+    machine = Machine(2, {0, 1})
+    machine.cores[1].thread = None
+    assert machine.chosen(last=0) == 0
+
+
+def test_search_ends_before_an_idle_core_that_is_too_far():
+    # Of four cores two are looked at, the next two after the last one: only core 3 is idle.
+    machine = Machine(4, {0, 1})
+    machine.cores[2].thread = machine.cores[0].thread
+    assert machine.placement.searched() == 2
+    assert machine.chosen(last=0) == 0
+    assert machine.chosen(last=1) == 3
+
+
+def test_core_before_the_last_move_is_tried_without_a_search():
+    machine = Machine(2, {0, 1})
+    machine.cores[1].thread = None
+    assert machine.chosen(last=0, recent=1) == 1
+
+
+def test_a_second_wake_up_on_the_same_busy_core_forgets_the_one_before():
+    machine = Machine(2, {0, 1})
+    thread = Thread(machine.clock, index=99)
+    thread.last_core, thread.recent_core = machine.cores
+    assert machine.placement.core_for(thread, None).index == 0
+    machine.cores[1].thread = None
+    assert machine.placement.core_for(thread, None).index == 0
+
+
+def test_thread_that_lingers_in_a_queue_stays_there():
+    assert Machine(2, {0}).chosen(last=0, lingers=True) == 0
+
+
+def test_idle_cores_that_are_overlooked_are_not_taken():
+    assert Machine(2, {0}, overlooks=True).chosen(last=0, recent=1) == 0
+
+
+def test_thread_starts_where_the_others_of_its_interpreter_are():
+    machine = Machine(2, set())
+    started = [Thread(machine.clock, index=k, interpreter=k // 4) for k in range(16)]
+    places = [machine.placement.core_for(thread, None).index for thread in started]
+    assert places == [0] * 4 + [1] * 4 + [0] * 4 + [1] * 4
+
+
+@pytest.mark.parametrize(
+    # The last core is favoured by 8.5 %.
+    ("load_there", "load_with_waker", "expected"),
+    [(2.0, 1.0, 1), (1.0, 1.0, 1), (1.0, 1.09, 0), (1.0, 2.0, 0), (2.0, 2.16, 1)],
+)
+def test_thread_whose_core_is_busy_waits_there_or_with_its_waker_where_the_load_is_lighter(
+    load_there: float, load_with_waker: float, expected: int
+):
+    machine = Machine(2, {0, 1})
+    machine.cores[0].load.shift(load_there)
+    machine.cores[1].load.shift(load_with_waker)
+    assert machine.chosen(last=0, waker=1) == expected
+    assert machine.chosen(last=0) == 0
+
+
+def test_load_that_the_thread_itself_is_counts_for_either_core():
+    machine = Machine(2, {0, 1})
+    thread = Thread(machine.clock, index=99)
+    thread.last_core = machine.cores[0]
+    thread.load.shift(0.5)
+    machine.cores[0].load.shift(1.5)
+    machine.cores[1].load.shift(0.5)
+    # There 1.0 without it, here 1.0 with it.
+    assert machine.placement.core_for(thread, machine.cores[1]).index == 1
+    machine.cores[1].load.shift(0.1)
+    assert machine.placement.core_for(thread, machine.cores[1]).index == 0
