@@ -28,6 +28,11 @@ def say(facts):
     sys.stdout.write(json.dumps(facts) + "\n")
     sys.stdout.flush()
 config = lambda name: str(sysconfig.get_config_var(name) or "")
+def libc():
+    try:
+        return os.confstr("CS_GNU_LIBC_VERSION") or ""
+    except (AttributeError, OSError, ValueError):
+        return ""
 free_threaded = config("Py_GIL_DISABLED") == "1" and not getattr(sys, "_is_gil_enabled", bool)()
 say({
     "implementation": platform.python_implementation(),
@@ -42,6 +47,7 @@ say({
     "flags": " ".join([config(name) for name in (
         "CONFIG_ARGS", "PY_CORE_CFLAGS", "PY_CORE_LDFLAGS", "OPT", "PY_CFLAGS")]),
     "compiler": platform.python_compiler(),
+    "libc": libc(),
 })
 def create(own_gil):
     if own_gil:
@@ -79,7 +85,8 @@ class Build:
 
     ``own_gil_module`` and ``shared_gil_module`` name the module through which it created a
     sub-interpreter of that kind, "" where it did not. ``release`` is "" for a final release,
-    else like "a1" or "rc2". ``switch_interval`` in seconds.
+    else like "a1" or "rc2". ``switch_interval`` in seconds. ``libc`` is the C library that it runs
+    with, like "glibc 2.36", "" where it does not say.
     """
 
     path: str
@@ -91,6 +98,7 @@ class Build:
     switch_interval: float = 0.005
     optimisations: tuple[str, ...] = ()
     compiler: str = ""
+    libc: str = ""
 
     @property
     def name(self) -> str:
@@ -268,6 +276,7 @@ def _build(path: Path, facts: dict[str, Any]) -> Build:
             *(name for name in ("jit", "debug") if facts[name]),
         ),
         compiler=facts["compiler"],
+        libc=facts.get("libc", ""),
     )
 
 

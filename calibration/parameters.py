@@ -211,11 +211,7 @@ def awake_share(samples: Samples, reference: str, rng: np.random.Generator) -> E
 
 
 def stay_share(samples: Samples, reference: str, rng: np.random.Generator) -> Estimate:
-    """Estimate how often a woken thread waits for its busy core beside an idle one.
-
-    The mean, for it comes in streaks: some tens of milliseconds at a time the thread is moved
-    each time, and for the rest it stays.
-    """
+    """Estimate how often a woken thread waits for its busy core although an idle one was seen."""
     stayed = samples.pooled(f"stay/{reference}", "stayed")
     if not stayed:
         samples.note("wake-up: assumed that a thread stays on its busy core in half of all cases")
@@ -336,6 +332,7 @@ def runtime_from(
         build=name,
         version=build.version,
         free_threaded=build.free_threaded,
+        libc=build.libc,
         release_time=release_time,
         poll_time=poll_time,
         speeds=_speeds(samples, name, reference, rng),

@@ -220,12 +220,14 @@ ArrivalsTable = Annotated[
 
 
 class ColdStartTable(_Table):
+    moved: Annotated[float, Strict(False)] = 0.0
     off_times: list[Time]
     slowdowns: list[Annotated[float, Strict(False)]]
     warm_up: Time
 
     def to_domain(self) -> ColdStart:
         return ColdStart(
+            moved=self.moved,
             off_times=tuple(self.off_times),
             slowdowns=tuple(self.slowdowns),
             warm_up=self.warm_up,

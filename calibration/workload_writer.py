@@ -25,6 +25,7 @@ def to_toml(workload: Workload, arrivals: Arrivals | None = None) -> str:
         document["arrivals"] = _arrivals_table(arrivals)
     if workload.cold_start is not None:
         document["cold_start"] = {
+            "moved": workload.cold_start.moved,
             "off_times": [time_text(time) for time in workload.cold_start.off_times],
             "slowdowns": list(workload.cold_start.slowdowns),
             "warm_up": time_text(workload.cold_start.warm_up),

@@ -1,10 +1,16 @@
-"""What a thread pays for having been off the cores: its caches have gone cold.
+"""What a thread pays for the turns of others: its caches have gone cold.
 
-While a thread waits for the GIL or for a core, others run in its place. They fill the caches, and
-under one GIL they also take from the same memory pools, so that what each has allocated lies
-scattered among what the others have. The thread then runs more slowly for a while. How much so
-depends on the program: next to nothing for arithmetic, half as long again and more for one that
-walks over many objects.
+Whoever takes the GIL goes on with what the last holder had in its hands: reference counts of
+shared objects, free lists, memory pools. If that one ran on another core, all of it lies in that
+core's caches, and each first touch fetches a line from there. Two threads that take turns on two
+cores pay this at every hand-off, and more than eight which share the cores and often follow one
+another on the same one.
+
+While a thread waits, others also fill the caches of its core with their own data, the more the
+longer it is off.
+
+Either makes the thread slower for a while. How much so depends on the program: next to nothing
+for arithmetic, half as long again and more for one that walks over many objects.
 """
 
 from collections.abc import Callable
@@ -19,22 +25,24 @@ from gilplan.model.errors import InvalidValue
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ColdStart:
-    """How much more processor time work takes after its thread was off the cores.
+    """How much more processor time work takes after others had their turns.
 
-    ``off_times``: increasing, in seconds; ``slowdowns``: one each, ``(k,)``, 0.5 is half as long
-    again; in between linear in the logarithm of the time, below the first proportional to the
-    time, beyond the last constant. The first ``warm_up`` seconds of work (as long as it takes at
-    full speed) are slower, the rest is not.
+    ``moved``: the slow-down when the GIL was last held on another core, 0.5 is half as long again.
+    ``off_times``: increasing, in seconds; ``slowdowns``: one each, ``(k,)``, after the thread was
+    off the cores so long; in between linear in the logarithm of the time, below the first
+    proportional to the time, beyond the last constant. Of the two the greater counts. The first
+    ``warm_up`` seconds of work (as long as it takes at full speed) are slower, the rest is not.
     """
 
     off_times: tuple[float, ...]
     slowdowns: tuple[float, ...]
     warm_up: float
+    moved: float = 0.0
 
     def __post_init__(self) -> None:
         if not self.off_times or len(self.off_times) != len(self.slowdowns):
             raise InvalidValue("slowdowns", "one per off time", (self.off_times, self.slowdowns))
-        for value in (*self.off_times, *self.slowdowns):
+        for value in (*self.off_times, *self.slowdowns, self.moved):
             require_finite("cold_start", value)
         require_positive("warm_up", self.warm_up)
         if self.off_times[0] == 0 or any(

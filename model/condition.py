@@ -1,10 +1,10 @@
-"""The GIL's mutex and condition variable, as glibc has them (nptl/pthread_cond_*.c, 2.25 to 2.40).
+"""The GIL's mutex and condition variable, as glibc has them (nptl/pthread_cond_*.c, since 2.25).
 
 A waiter joins the *newcomers* (glibc's group G2). A signal goes to the oldest of the *group* (G1).
-When nobody is left in the group, the newcomers become the group; but the one who signals first
-waits until every signalled waiter of the old group has run and left it, and it does so with the
-mutex in its hands. With one waiter that never happens. With two or more, a thread that releases
-the GIL more often than a waiter takes to wake up stands still until it has.
+When nobody is left in the group, the newcomers become the group. Until glibc 2.40 the one who
+signals first waits until every signalled waiter of the old group has run and left it, and it does
+so with the mutex in its hands. With one waiter that never happens. With two or more, a thread that
+releases the GIL more often than a waiter takes to wake up stands still until it has.
 
 The mutex is free but for the time of a signal. A woken waiter that comes on the core of the one
 who signalled, or sooner than the signal is over on another, finds it locked and sleeps again.
@@ -47,14 +47,18 @@ class Mutex:
         """Free the mutex as the thread goes to sleep: what waking costs it then delays nobody."""
         self.owner = None
         if self.waiters:
-            self._cores.wake(self.waiters.popleft())
+            self._cores.wake(self.waiters.popleft(), waker=thread)
 
 
 class Condition:
-    """Who waits for a signal, and in which of the two groups."""
+    """Who waits for a signal, and in which of the two groups.
 
-    def __init__(self, cores: Cores) -> None:
+    ``signaller_waits`` is whether groups change only when the old one has been left.
+    """
+
+    def __init__(self, cores: Cores, *, signaller_waits: bool = True) -> None:
         self._cores = cores
+        self._signaller_waits = signaller_waits
         self._group: deque[Thread] = deque()
         self._newcomers: deque[Thread] = deque()
         self._leaving: set[Thread] = set()
@@ -73,6 +77,13 @@ class Condition:
         """Take out a waiter whose time has run out."""
         (self._group if thread in self._group else self._newcomers).remove(thread)
 
+    def pass_over(self) -> Thread | None:
+        """Put the oldest of the group behind the others and return it; None if there is none."""
+        if not self._group:
+            return None
+        self._group.rotate(-1)
+        return self._group[-1]
+
     def leave(self, thread: Thread) -> Steps:
         """Let a signalled waiter, which runs now, leave its group."""
         self._leaving.discard(thread)
@@ -83,7 +94,7 @@ class Condition:
     def next_waiter(self, thread: Thread, choose: Callable[[deque[Thread]], Thread]) -> Steps:
         """Take out the one that the thread's signal is for; None if nobody waits."""
         if not self._group:
-            while self._newcomers and self._leaving:
+            while self._signaller_waits and self._newcomers and self._leaving:
                 self._signaller = thread
                 yield self._cores.block(thread, State.WAITING_GIL)
             self._group, self._newcomers = self._newcomers, self._group

@@ -8,9 +8,10 @@ Models take_gil and drop_gil of Python/ceval_gil.c (3.13.5:292 and :222; the sam
   else it starts a whole new interval.
 - The holder sees the request at its next poll of the eval breaker: after a back edge, at a
   function's entry, at the end of a call; never inside one C call.
-- A drop signals one waiter: the oldest, or one that has just asked and is still awake. A newcomer
-  that comes before the signalled waiter runs takes the GIL (barging), and the waiter starts a new
-  interval.
+- A drop signals one waiter: the one that has slept longest. If the one that has just asked is
+  still awake, it finds the signal first; the sleeper wakes in vain and sleeps on behind the others.
+- A newcomer that comes before the signalled waiter runs takes the GIL (barging), and the waiter
+  starts a new interval.
 - The mutex is locked while a signal is sent, and one who signals may have to wait: see
   `gilplan.model.condition`. Whoever wants the GIL waits for the mutex first.
 - A holder with a pending request, even one that drops of its own accord before a system call,
@@ -27,12 +28,14 @@ from typing import Any
 from gilplan.model.alarm import Alarm
 from gilplan.model.clock import Clock
 from gilplan.model.condition import Condition, Mutex
+from gilplan.model.core import Core
 from gilplan.model.cores import Cores
 from gilplan.model.recorder import Recorder, State
 from gilplan.model.thread import Thread
 
 SIGNALLED = "signalled"
 HANDED_OVER = "signalled while hardly asleep"
+IN_VAIN = "woken, but the signal is taken"
 TIMED_OUT = "timed out"
 
 Steps = Generator[Alarm, Any, Any]
@@ -43,7 +46,7 @@ class Gil:
 
     ``interval`` is the switch interval; ``handoff_latency()`` the time from the drop until the
     thread that has just asked for it runs; ``hardly_asleep`` how long after its request a waiter
-    counts as that; ``retry_time()`` the CPU time that a wait costs which runs out;
+    counts as that; ``retry_time()`` the CPU time of a wake-up that does not bring the GIL;
     ``asker_is_awake()`` draws whether the one who has just asked has not gone to sleep yet (1) or
     has (0).
     """
@@ -58,8 +61,9 @@ class Gil:
         handoff_latency: Callable[[], int],
         retry_time: Callable[[], int],
         asker_is_awake: Callable[[], int],
-        hardly_asleep: int = 20_000,
+        hardly_asleep: int = 1_000,
         preempts_across_interpreters: bool = True,
+        signaller_waits: bool = True,
         recorder: Recorder | None = None,
     ) -> None:
         self.env = env
@@ -69,10 +73,11 @@ class Gil:
         self.last_holder: Thread | None = None
         self.switch_number = 0
         self.mutex = Mutex(cores)
-        self.condition = Condition(cores)
+        self.condition = Condition(cores, signaller_waits=signaller_waits)
         self.forced: deque[Thread] = deque()
         self.held_time = 0
         self._taken_at = 0
+        self._core: Core | None = None
         self._cores = cores
         self._handoff_latency = handoff_latency
         self._retry_time = retry_time
@@ -81,6 +86,7 @@ class Gil:
         self._preempts_across_interpreters = preempts_across_interpreters
         self._recorder = recorder
         self._asked: tuple[Thread, int] | None = None
+        self._woken_in_vain: dict[Thread, str] = {}
 
     def take(self, thread: Thread) -> Steps:
         """Return once ``thread``, which is on a core, holds the GIL."""
@@ -88,7 +94,7 @@ class Gil:
         reason = None
         while self.locked:
             seen = self.switch_number
-            reason = yield self._timed_wait(thread)
+            reason = yield from self._timed_wait(thread)
             if reason is not TIMED_OUT:
                 yield from self.condition.leave(thread)
             yield from self.mutex.lock(thread)
@@ -96,6 +102,8 @@ class Gil:
                 self._request_drop(thread)
         self.locked = True
         self._taken_at = self.env.now
+        if self._core is not None and self._core is not thread.core:
+            self._cores.chill(thread)
         if self.last_holder is not thread:
             self.last_holder = thread
             self.switch_number += 1
@@ -111,6 +119,7 @@ class Gil:
         yield from self.mutex.lock(thread)
         self.last_holder = thread
         self.locked = False
+        self._core = thread.core
         self.held_time += self.env.now - self._taken_at
         if self._recorder is not None:
             self._recorder.gil_passed(self.env.now, self.index, None)
@@ -118,7 +127,7 @@ class Gil:
             thread, lambda group: self._next_waiter(group, thread)
         )
         if waiter is not None:
-            yield self._signal(waiter, thread)
+            yield from self._signal(waiter, thread)
         yield from self.mutex.unlock(thread)
         if thread.drop_requested and self.last_holder is thread:
             thread.drop_requested = False
@@ -135,17 +144,26 @@ class Gil:
         """Return how long the GIL has been held so far."""
         return self.held_time + (self.env.now - self._taken_at if self.locked else 0)
 
-    def _timed_wait(self, thread: Thread) -> Alarm:
+    def _timed_wait(self, thread: Thread) -> Steps:
+        """Sleep until a signal comes or the interval has passed; return which."""
         assert thread.core is not None, "only a thread on a core can wait"
         core = thread.core.index
         self.condition.join(thread)
         self.mutex.leave(thread)
         alarm = self._cores.block(thread, State.WAITING_GIL)
         thread.timer = self._cores.timers.start(core, self.interval, lambda: self._expire(thread))
-        return alarm
+        reason = yield alarm
+        while reason is IN_VAIN:
+            reason = self._woken_in_vain.pop(thread)
+            if reason is IN_VAIN:
+                reason = yield self._cores.block(thread, State.WAITING_GIL)
+        return reason
 
     def _expire(self, thread: Thread) -> None:
         self.condition.expire(thread)
+        if thread in self._woken_in_vain:
+            self._woken_in_vain[thread] = TIMED_OUT
+            return
         thread.wake_work = self._retry_time()
         self._cores.wake(thread, TIMED_OUT)
 
@@ -153,8 +171,8 @@ class Gil:
         """Return the waiter who gets the signal: the oldest, or who has just asked and not slept.
 
         glibc posts a signal to a group of waiters and wakes the oldest one that sleeps. One that
-        is only about to sleep finds the signal posted and keeps it; the oldest wakes in vain. On
-        the core of the one who drops, nobody else is awake.
+        is only about to sleep finds the signal posted and keeps it. On the core of the one who
+        drops, nobody else is awake.
         """
         asker = self._recent_asker()
         if asker is not None and asker in group and asker.last_core is not dropper.core:
@@ -166,17 +184,27 @@ class Gil:
             return None
         return self._asked[0]
 
-    def _signal(self, waiter: Thread, dropper: Thread) -> Alarm:
+    def _signal(self, waiter: Thread, dropper: Thread) -> Steps:
         assert waiter.timer is not None, "who waits has a timer"
         self._cores.timers.cancel(waiter.timer)
-        if waiter is self._recent_asker():
-            return self._cores.rouse(waiter, dropper, HANDED_OVER, self._handoff_latency())
-        return self._cores.rouse(waiter, dropper, SIGNALLED)
+        if waiter in self._woken_in_vain:
+            self._woken_in_vain[waiter] = SIGNALLED
+        elif waiter is not self._recent_asker():
+            yield self._cores.rouse(waiter, dropper, SIGNALLED)
+        elif (oldest := self.condition.pass_over()) is None:
+            yield self._cores.rouse(waiter, dropper, HANDED_OVER, self._handoff_latency())
+        else:
+            if oldest not in self._woken_in_vain:
+                self._woken_in_vain[oldest] = IN_VAIN
+                oldest.wake_work = self._retry_time()
+                yield self._cores.rouse(oldest, dropper, IN_VAIN)
+            # Until now the mutex was locked, and the one who found the signal waited for that.
+            yield self._cores.rouse(waiter, dropper, HANDED_OVER)
 
     def _end_forced_wait(self, taker: Thread, *, paid: bool) -> Steps:
         """Wake the one who waits to see the GIL taken; a hand-off's measured time includes it."""
         if paid:
-            self._cores.wake(self.forced.popleft())
+            self._cores.wake(self.forced.popleft(), waker=taker)
         else:
             yield self._cores.rouse(self.forced.popleft(), taker)
 

@@ -3,6 +3,7 @@
 The behaviours follow from the version alone: see `gilplan.model.behaviours`.
 """
 
+import re
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -35,11 +36,13 @@ class Runtime:
     pool are: ``thread``, ``interpreter``, ``process``; ``loop_costs`` are those of an event loop.
     ``collector`` is what garbage collections take, None where it was not measured, and
     ``contention`` what sharing objects costs on a free-threaded build, for each operation.
+    ``libc`` is the C library that it was measured with, like "glibc 2.36", "" if not known.
     """
 
     build: str
     version: tuple[int, int, int]
     free_threaded: bool = False
+    libc: str = ""
     release_time: Estimate
     poll_time: Estimate
     speeds: dict[Work, Estimate] = field(default_factory=dict)
@@ -62,6 +65,16 @@ class Runtime:
     @property
     def preempts_across_interpreters(self) -> bool:
         return self.behaviours.preempts_across_interpreters
+
+    @property
+    def signaller_waits(self) -> bool:
+        """Whether a signal may have to wait for earlier waiters to wake up (`Condition`).
+
+        So it is in glibc before 2.41, whose condition variables no longer count references to a
+        group (BZ 25847), and assumed where the library is not known.
+        """
+        match = re.match(r"glibc (\d+)\.(\d+)", self.libc)
+        return match is None or (int(match[1]), int(match[2])) < (2, 41)
 
     def redrawn(self, rng: np.random.Generator) -> "Runtime":
         """Return the runtime with each cost redrawn from its estimate."""

@@ -233,3 +233,15 @@ def test_build_stores_intervals_as_the_model_says(build):
 def test_kinds_of_collectors_are_told_apart_by_what_their_collections_name():
     assert set(GENERATIONS) == set(Collector)
     assert len({tuple(named) for named in GENERATIONS.values()}) == len(GENERATIONS)
+
+
+@pytest.mark.parametrize(
+    ("libc", "waits"),
+    [("glibc 2.36", True), ("glibc 2.40", True), ("glibc 2.41", False), ("", True)],
+)
+def test_signals_wait_for_earlier_waiters_until_glibc_240(libc: str, waits: bool):
+    known = Estimate.exact(1e-6, "test")
+    runtime = Runtime(
+        build="3.13.0", version=(3, 13, 0), libc=libc, release_time=known, poll_time=known
+    )
+    assert runtime.signaller_waits is waits
