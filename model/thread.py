@@ -33,8 +33,8 @@ class Thread:
         "alarm", "cold_work", "core", "deadline", "drop_requested", "env", "index", "interpreter",
         "lag", "last_core", "left_at", "lingers", "load", "moved_slowdown", "overhead", "poll_time",
         "protected_until", "recent_core", "recorder", "resumed_at", "since", "slowdown",
-        "slowdown_after", "speed", "state", "time_to_deadline", "timer", "times", "unfinished", "value", "vruntime", "wake_work",
-        "waking", "warm_work", "work", "work_left",
+        "slowdown_after", "speed", "state", "time_to_deadline", "timer", "times", "unfinished",
+        "value", "vruntime", "wake_work", "waking", "warm_work", "work", "work_left",
     )  # fmt: skip
 
     def __init__(
