@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from gilplan.calibration.builds import find_builds
-from gilplan.calibration.child import Child
+from gilplan.calibration.child import SIGNAL_THREAD, Child
 from gilplan.calibration.pairing import (
     LEAST_TURNS,
     PairedRun,
@@ -150,50 +150,39 @@ def test_script_that_says_nothing_is_given_up_and_killed():
         os.kill(child.pid, signal.SIGCONT)
 
 
-def test_threads_of_a_stopped_script_and_of_its_children_stop_at_once():
-    # The main thread sleeps, and both cores are busy: waiting for it would take milliseconds.
+def test_each_thread_of_a_stopped_script_and_of_its_children_has_a_signal_of_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+):
     text = """
-import mmap, os, threading, time
-cells = mmap.mmap(-1, 4096)
-def spin(place):
-    while True:
-        cells[place:place + 8] = time.perf_counter_ns().to_bytes(8, "little")
+import os, threading, time
 os.fork()
-first = 16 * (os.getpid() % 2)
 print("{}", flush=True)
-for place in (0, 8):
-    threading.Thread(target=spin, args=(place,), daemon=True).start()
-while True:
-    time.sleep(0.05)
+for _ in range(2):
+    threading.Thread(target=lambda: time.sleep(600), daemon=True).start()
+time.sleep(600)
 """
+    signalled = []
+
+    def send(process: int, thread: int, number: int) -> int:
+        signalled.append((process, thread, number))
+        return SIGNAL_THREAD(process, thread, number)
+
+    monkeypatch.setattr("gilplan.calibration.child.SIGNAL_THREAD", send)
     with script(text) as child:
         child.answer(20)
-        threads = set(child.threads())
         deadline = time.monotonic() + 20
-        while len(threads) < 6 and time.monotonic() < deadline:
-            threads = set(child.threads())
-        assert len({process for process, _ in threads}) == 2
-        assert len(threads) == 6
+        while len(threads := set(child.threads())) < 6:
+            assert time.monotonic() < deadline
         child.stop()
-        used = [processor_time(*thread) for thread in threads]
-        deadline = time.monotonic() + 20
+        assert len({process for process, _ in threads}) == 2
+        assert sorted(signalled) == sorted((*thread, signal.SIGSTOP) for thread in threads)
         while {state(*thread) for thread in threads} != {"T"}:
             assert time.monotonic() < deadline
-        assert [processor_time(*thread) for thread in threads] == used
-
-
-def stat(process: int, thread: int) -> list[str]:
-    with open(f"/proc/{process}/task/{thread}/stat", encoding="ascii") as file:
-        return file.read().rpartition(")")[2].split()
 
 
 def state(process: int, thread: int) -> str:
-    return stat(process, thread)[0]
-
-
-def processor_time(process: int, thread: int) -> int:
-    """Return the ticks that a thread has spent in user code."""
-    return int(stat(process, thread)[11])
+    with open(f"/proc/{process}/task/{thread}/stat", encoding="ascii") as file:
+        return file.read().rpartition(")")[2].split()[0]
 
 
 def test_stopped_script_can_still_be_ended():
