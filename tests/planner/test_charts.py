@@ -178,8 +178,7 @@ def test_a_schedule_draws_every_span_on_its_track(schedules: list[Schedule]) -> 
     running = sum(s.end_at - s.start_at for s in schedule.states if s.core is not None)
     assert busy == pytest.approx(running * 1e3)
     tracks = {track for track, *_ in drawn}
-    cores = {f"core {state.core}" for state in schedule.states if state.core is not None}
-    assert tracks == {*cores, "GIL 0", "thread 0", "thread 1"}
+    assert tracks == {"core 0", "core 1", "GIL 0", "thread 0", "thread 1"}
 
 
 def test_one_of_several_schedules_is_chosen_by_its_layout(schedules: list[Schedule]) -> None:
