@@ -29,6 +29,9 @@ RACERS = 8
 WITHIN = 0.85
 #: Switch intervals per thread that a run sees at least, so that turns average out.
 TURNS = 4
+#: A run lasts at least so long, seconds: threads begin on cores that chance chose, and it takes
+#: some ticks until the kernel has spread them.
+SETTLING_TIME = 0.15
 #: A run lasts at least so many times the longest response time that is allowed.
 LIMITS_PER_RUN = 20
 MOST_TASKS = 4000
@@ -185,4 +188,4 @@ def _saturated(contender: Contender, replication: int, tasks: int) -> Trial:
 
 
 def _turns(layout: Layout) -> float:
-    return TURNS * layout.effective_switch_interval * min(layout.threads, 8)
+    return max(TURNS * layout.effective_switch_interval * min(layout.threads, 8), SETTLING_TIME)

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -22,7 +23,7 @@ from gilplan.planner.plans.pareto import pareto_front
 from gilplan.planner.plans.pool import pool
 from gilplan.planner.plans.sustained import capacity_runs, sustainable_rate
 from gilplan.planner.plans.target import Target, parse_slo
-from gilplan.planner.plans.trials import Trials
+from gilplan.planner.plans.trials import Trial, Trials
 from gilplan.planner.plans.what_if import gains, parse_change, with_held, with_released
 
 PARSE = Segment(kind=SegmentKind.PYTHON, name="parse", duration=Deterministic(1e-3))
@@ -290,3 +291,21 @@ def test_pareto_front_leaves_out_what_is_beaten_and_what_is_a_twin() -> None:
     fast, small = evaluation(200, 0.01, 2e7, 2), evaluation(100, 0.02, 1e7, 1)
     beaten, twin = evaluation(150, 0.02, 3e7, 2), evaluation(100.5, 0.0201, 1e7, 1)
     assert pareto_front([small, twin, fast, beaten]) == (small, fast)
+
+
+def test_every_run_lasts_until_the_kernel_has_spread_the_threads(
+    profile: Profile, monkeypatch: pytest.MonkeyPatch
+):
+    asked: list[Trial] = []
+    measure = Trials.measure
+
+    def recorded(trials: Trials, wanted: Sequence[Trial], *rest: Any) -> list[Any]:
+        asked.extend(wanted)
+        return measure(trials, wanted, *rest)
+
+    monkeypatch.setattr(Trials, "measure", recorded)
+    quick = Segment(kind=SegmentKind.PYTHON, duration=Deterministic(1e-5))
+    plan(program(quick), Target(cores_up_to=2), profile, layouts=FEW, explain=False)
+    # A tick is 4 ms, and it takes some dozens.
+    assert asked
+    assert all(trial.least_time >= 30 * profile.machine.tick for trial in asked)
