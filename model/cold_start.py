@@ -7,7 +7,8 @@ cores pay this at every hand-off, and more than eight which share the cores and 
 another on the same one.
 
 While a thread waits, others also fill the caches of its core with their own data, the more the
-longer it is off.
+longer it is off. (If nobody else had its core meanwhile it pays nothing: what its own waits cost is
+in the times that were measured of it alone.)
 
 Either makes the thread slower for a while. How much so depends on the program: next to nothing
 for arithmetic, half as long again and more for one that walks over many objects.

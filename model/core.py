@@ -12,12 +12,12 @@ class Core:
 
     ``failed_balances`` counts the ticks in a row at which it was idle and found nothing to take;
     ``load`` averages how many threads run or wait on it; ``newcomer`` woke on it while the running
-    thread was between two stretches.
+    thread was between two stretches; ``last_thread`` had it last, or has it.
     """
 
     __slots__ = (
-        "busy_time", "failed_balances", "idle_since", "index", "load", "new_idle", "newcomer",
-        "occupied_at", "queue", "thread", "ticking",
+        "busy_time", "failed_balances", "idle_since", "index", "last_thread", "load", "new_idle",
+        "newcomer", "occupied_at", "queue", "thread", "ticking",
     )  # fmt: skip
 
     def __init__(self, env: Clock, index: int, queue: RunQueue, new_idle: NewIdle) -> None:
@@ -27,6 +27,7 @@ class Core:
         self.new_idle = new_idle
         self.thread: Thread | None = None
         self.newcomer: Thread | None = None
+        self.last_thread: Thread | None = None
         self.idle_since = 0
         self.occupied_at = 0
         self.busy_time = 0

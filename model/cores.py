@@ -47,11 +47,12 @@ class Cores:
 
     ``speeds[work][k]`` is the speed of each of ``k + 1`` active cores; ``wake_latency`` draws
     the start latency on a core that was idle for the given time, ``signal_time`` returns the CPU
-    time that this wake-up costs the thread that causes it; ``stays()`` draws whether a thread
-    for which an idle core was found waits for its busy one all the same (1); ``dice()`` draws from
-    0 to 1023 (see `NewIdle`); ``cores_searched`` is how many cores the kernel considers, by default
-    ``count``. Ticks of the timer come every ``tick``, the first at ``first_tick``. ``warm_up`` is
-    the demand after which a thread's caches are warm again.
+    time that this wake-up costs the thread that causes it, one that has just fallen idle counts as
+    idle for ``least_idle_time``; ``stays()`` draws whether a thread for which an idle core was
+    found waits for its busy one all the same (1); ``dice()`` draws from 0 to 1023 (see `NewIdle`);
+    ``cores_searched`` is how many cores the kernel considers, by default ``count``. Ticks of the
+    timer come every ``tick``, the first at ``first_tick``. ``warm_up`` is the demand after which a
+    thread's caches are warm again.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Cores:
         base_slice: int,
         tick: int,
         signal_time: Callable[[int], int] = lambda _: 0,
+        least_idle_time: int = 0,
         stays: Callable[[], int] = lambda: 0,
         dice: Callable[[], int] = lambda: 0,
         cores_searched: int | None = None,
@@ -90,6 +92,7 @@ class Cores:
         self._speeds = {work: list(curve[:count]) for work, curve in speeds.items()}
         self._uniform = all(len(set(curve)) == 1 for curve in self._speeds.values())
         self._wake_latency = wake_latency
+        self._least_idle_time = least_idle_time
         self._switch_time = switch_time
         self._forced_switch_time = forced_switch_time
         self.signal_time = signal_time
@@ -158,8 +161,8 @@ class Cores:
         """Make a blocked thread runnable; its alarm rings with ``value`` once it is on a core.
 
         ``waker`` is who does it, None if it is a timer. ``latency`` replaces the drawn one on an
-        idle core (for a waiter that is hardly asleep). Returns how long its core had been idle, 0
-        if it was not.
+        idle core (for a waiter that is hardly asleep). Returns how long its core had been idle; 0
+        if it was not and goes on with what it does, so that it needs no interrupt.
         """
         thread.waking = True
         thread.value = value
@@ -170,7 +173,7 @@ class Cores:
         thread.load.change(1)
         if core.thread is None:
             core.queue.join(thread)
-            idle_time = self.env.now - core.idle_since
+            idle_time = self._idle_time(core)
             if latency is None:
                 latency = self._wake_latency(idle_time)
             self._occupy(core, thread, latency)
@@ -190,7 +193,8 @@ class Cores:
         else:
             self._preempt(core, thread, self._preemption_latency)
         self._start_ticks(core)
-        return 0
+        interrupted = core.thread is thread and (waker is None or waker.core is not core)
+        return self._least_idle_time if interrupted else 0
 
     def rouse(
         self, thread: Thread, waker: Thread, value: Any = None, latency: int | None = None
@@ -207,6 +211,9 @@ class Cores:
     def busy_until_now(self, core: Core) -> int:
         """Return how long the core has been occupied so far."""
         return core.busy_time + (self.env.now - core.occupied_at if core.thread is not None else 0)
+
+    def _idle_time(self, core: Core) -> int:
+        return max(self.env.now - core.idle_since, self._least_idle_time)
 
     def _preempt(self, core: Core, newcomer: Thread, latency: int) -> None:
         """Let the thread that has just woken have the core if it comes first."""
@@ -235,7 +242,9 @@ class Cores:
         core.occupied_at = now
         thread.core = thread.last_core = core
         thread.resumed_at = now + latency
-        thread.cool(self._warm_up)
+        if core.last_thread is not thread:
+            thread.cool(self._warm_up)
+        core.last_thread = thread
         self._utilisation.change(1)
         self._change_speeds(thread)
         if thread.waking:
@@ -329,7 +338,7 @@ class Cores:
         if not waiting or other is core:
             return
         if other.thread is None:
-            latency = self._wake_latency(self.env.now - other.idle_since)
+            latency = self._wake_latency(self._idle_time(other))
             call_after(self.env, latency, lambda _: self._help(other))
         elif (
             len(other.queue.members) < len(core.queue.members)
@@ -358,6 +367,7 @@ class Cores:
         if thread.core is None or elapsed <= 0:
             return
         thread.resumed_at = self.env.now
+        thread.processor_time += elapsed
         thread.vruntime += elapsed
         thread.work_left = max(thread.work_left - round(elapsed * thread.speed), 0)
 

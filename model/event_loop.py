@@ -99,8 +99,6 @@ class EventLoop:
             if not self._events and not self._ready:
                 self._selecting = True
                 yield self._cores.block(thread, State.BLOCKED)
-                # As for a wait: tasks were measured with what their waits cost the caches.
-                thread.cold_work = 0
             yield from gil.take(thread)
             thread.overhead += self._round_time
             going_on = len(self._ready)

@@ -9,6 +9,9 @@ import numpy as np
 from gilplan.model.machine import Machine, WakeLatency
 from gilplan.model.streams import blocks, times_ns, to_ns
 
+#: Waking costs a sleeping core's waker at least this share of what it typically does.
+ASLEEP = 0.5
+
 
 def latency_by_idle_time(latency: WakeLatency, rng: np.random.Generator) -> Callable[[int], int]:
     """Return a function from idle time to a drawn latency, both integer nanoseconds.
@@ -38,8 +41,8 @@ def latency_by_idle_time(latency: WakeLatency, rng: np.random.Generator) -> Call
 def signal_time_by_idle_time(machine: Machine) -> Callable[[int], int]:
     """Return the waker's CPU time against the woken core's idle time, both integer nanoseconds.
 
-    Tabulated on a logarithmic grid of 64 points from 1 us to 100 ms: the engine asks often. A
-    core that is not idle needs no more than one that fell asleep just now.
+    Tabulated on a logarithmic grid of 64 points from 1 us to 100 ms: the engine asks often. For a
+    core that is not idle (0) there is nothing to wake.
     """
     times, factors = machine.wake_latency.idle_times, machine.wake_latency.signal_factors
     signal_time = machine.signal_time.value
@@ -57,3 +60,19 @@ def signal_time_by_idle_time(machine: Machine) -> Callable[[int], int]:
         return table[min(int((log(idle_time) - low) / step), points - 1)]
 
     return time
+
+
+def least_idle_time(machine: Machine) -> int:
+    """Return the shortest measured idle time whose end took an interrupt, in ns.
+
+    A thread that goes to sleep leaves its core asleep at once, while it may still be programming
+    its timer. The measurement's idle times begin earlier, when the sleeper has answered the last
+    wake-up, and the shortest of them end before it sleeps again: waking it costs next to nothing.
+    """
+    wake = machine.wake_latency
+    asleep = (
+        idle_time
+        for idle_time, factor in zip(wake.idle_times, wake.signal_factors, strict=False)
+        if factor >= ASLEEP
+    )
+    return to_ns(next(asleep, 0.0))

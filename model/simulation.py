@@ -20,7 +20,11 @@ from gilplan.model.contended_cores import ContendedCores, ContendedThrottledCore
 from gilplan.model.cores import Cores
 from gilplan.model.event_loop import EventLoop
 from gilplan.model.gil import Gil, NoGil
-from gilplan.model.latency import latency_by_idle_time, signal_time_by_idle_time
+from gilplan.model.latency import (
+    latency_by_idle_time,
+    least_idle_time,
+    signal_time_by_idle_time,
+)
 from gilplan.model.layout import GilMode, WorkerKind
 from gilplan.model.mailbox import Mailbox
 from gilplan.model.new_idle import SIDES
@@ -123,6 +127,7 @@ class Run:
             "dice": blocks(lambda count: dice.integers(0, SIDES, count)),
             "cores_searched": machine.cores,
             "signal_time": signal_time_by_idle_time(machine),
+            "least_idle_time": least_idle_time(machine),
             "base_slice": to_ns(machine.base_slice),
             "tick": to_ns(machine.tick),
             "first_tick": int(self._stream(Purpose.LATENCY, 2).integers(to_ns(machine.tick))),

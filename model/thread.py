@@ -19,9 +19,10 @@ class Thread:
 
     ``alarm`` is what the thread's process waits on. A thread that is ``waking`` has it rung with
     ``value`` as soon as it is on a core and has done its ``wake_work``; otherwise it rings after
-    ``work_left`` of CPU time at full speed. ``vruntime``, ``deadline``, ``protected_until``,
-    ``lag``, ``time_to_deadline`` and ``lingers`` are the scheduler's (see `RunQueue`), as are
-    ``load``, the average of whether it runs or waits for a core, and ``recent_core`` (`Placement`).
+    ``work_left`` of CPU time at full speed. ``processor_time`` is how much CPU time it has had.
+    ``vruntime``, ``deadline``, ``protected_until``, ``lag``, ``time_to_deadline`` and ``lingers``
+    are the scheduler's (see `RunQueue`), as are ``load``, the average of whether it runs or waits
+    for a core, and ``recent_core`` (`Placement`).
     ``overhead`` is CPU time that its next stretch pays on top. ``poll_time`` draws the time to the
     next eval-breaker poll while bytecode runs, and is None where nothing polls; a poll that
     cuts a stretch short leaves the rest in ``unfinished``. ``timer`` ends its timed wait. The
@@ -32,9 +33,9 @@ class Thread:
     __slots__ = (
         "alarm", "cold_work", "core", "deadline", "drop_requested", "env", "index", "interpreter",
         "lag", "last_core", "left_at", "lingers", "load", "moved_slowdown", "overhead", "poll_time",
-        "protected_until", "recent_core", "recorder", "resumed_at", "since", "slowdown",
-        "slowdown_after", "speed", "state", "time_to_deadline", "timer", "times", "unfinished",
-        "value", "vruntime", "wake_work", "waking", "warm_work", "work", "work_left",
+        "processor_time", "protected_until", "recent_core", "recorder", "resumed_at", "since",
+        "slowdown", "slowdown_after", "speed", "state", "time_to_deadline", "timer", "times",
+        "unfinished", "value", "vruntime", "wake_work", "waking", "warm_work", "work", "work_left",
     )  # fmt: skip
 
     def __init__(
@@ -60,6 +61,7 @@ class Thread:
         self.work_left = 0
         self.resumed_at = 0
         self.speed = 1.0
+        self.processor_time = 0
         self.vruntime = 0
         self.deadline = 0
         self.protected_until = 0
@@ -95,14 +97,14 @@ class Thread:
             self.recorder.thread_entered(now, self.index, state, core)
 
     def cool(self, warm_up: int) -> None:
-        """Take into account how long the thread was off the cores before it got one now."""
+        """Take into account how long the thread was off the cores before it got another's now."""
         if self.slowdown_after is None:
             return
         self.chill(self.slowdown_after(self.env.now - self.left_at), warm_up)
 
     def chill(self, slowdown: float, warm_up: int) -> None:
         """Make the next ``warm_up`` ns of demand slower, unless they are slower still."""
-        if slowdown > self.slowdown or not self.cold_work:
+        if slowdown >= self.slowdown or not self.cold_work:
             self.slowdown = slowdown
             self.cold_work = warm_up
 

@@ -128,8 +128,6 @@ class Worker:
         alarm = self._cores.block(thread, State.BLOCKED)
         call_after(self._env, duration(), lambda _: self._cores.wake(thread))
         yield alarm
-        # The task was measured with its own waits: what they cost the caches is in its times.
-        thread.cold_work = 0
         yield from self.gil.take(thread)
 
     def critical(self, lock: Lock, inner: list[Step]) -> Steps:

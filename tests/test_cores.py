@@ -24,12 +24,17 @@ def machine(
     preemption_latency: int = 0,
     signal_time: Callable[[int], int] = lambda _: 0,
     stays: Callable[[], int] = lambda: 0,
+    least_idle_time: int = 0,
+    wake_latency: Callable[[int], int] = lambda _: 0,
+    warm_up: int = 0,
 ) -> Cores:
     return Cores(
         Clock(),
         count=count,
         speeds={work: [1.0, 0.5] for work in Work},
-        wake_latency=lambda _: 0,
+        wake_latency=wake_latency,
+        least_idle_time=least_idle_time,
+        warm_up=warm_up,
         switch_time=switch_time,
         forced_switch_time=switch_time,
         preemption_latency=preemption_latency,
@@ -231,3 +236,61 @@ def test_waits_for_a_busy_core_are_those_that_were_recorded():
         ratios.append(sum(late) / len(late) / recorded)
     assert median(ratios) == pytest.approx(1, abs=0.15)
     assert all(0.5 < ratio < 2 for ratio in ratios), ratios
+
+
+def test_core_that_has_just_fallen_idle_counts_as_asleep():
+    asked: list[int] = []
+
+    def latency(idle_time: int) -> int:
+        asked.append(idle_time)
+        return 0
+
+    cores = machine(1, wake_latency=latency, least_idle_time=10_000)
+    thread = Thread(cores.env, index=0)
+
+    def body():
+        cores.wake(thread)
+        yield thread.alarm
+        for pause in (1_000, 50_000):
+            cores.block(thread, State.BLOCKED)
+            yield cores.env.timeout(pause)
+            cores.wake(thread)
+            yield thread.alarm
+
+    cores.env.process(body())
+    cores.env.run(until=MS)
+    assert asked == [10_000, 10_000, 50_000]
+
+
+@pytest.mark.parametrize(("others", "paid"), [(0, 0), (1, 1)])
+def test_waits_cost_warm_caches_only_where_somebody_else_had_the_core(others: int, paid: int):
+    cores = machine(1, warm_up=MS)
+    thread, other = (Thread(cores.env, index=index) for index in range(2))
+    thread.slowdown_after = other.slowdown_after = lambda off_time: 1.0
+    used: list[int] = []
+
+    def body():
+        cores.wake(thread)
+        yield thread.alarm
+        yield cores.run(thread, 2 * MS, Work.BYTECODE)
+        cores.block(thread, State.BLOCKED)
+        yield cores.env.timeout(MS)
+        before = thread.processor_time
+        cores.wake(thread)
+        yield thread.alarm
+        yield cores.run(thread, MS, Work.BYTECODE)
+        cores.block(thread, State.BLOCKED)
+        used.append(thread.processor_time - before)
+
+    def in_between():
+        yield cores.env.timeout(7 * MS // 2)
+        cores.wake(other)
+        yield other.alarm
+        yield cores.run(other, MS // 100, Work.BYTECODE)
+        cores.block(other, State.BLOCKED)
+
+    cores.env.process(body())
+    for _ in range(others):
+        cores.env.process(in_between())
+    cores.env.run(until=20 * MS)
+    assert used == [MS + paid * MS]

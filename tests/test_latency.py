@@ -7,7 +7,7 @@ import pytest
 from gilplan.model.durations import Empirical
 from gilplan.model.errors import InvalidValue
 from gilplan.model.estimate import Estimate
-from gilplan.model.latency import signal_time_by_idle_time
+from gilplan.model.latency import least_idle_time, signal_time_by_idle_time
 from gilplan.model.machine import Machine, WakeLatency
 from gilplan.model.workload import Work
 
@@ -53,3 +53,14 @@ def test_waking_costs_the_same_after_any_idle_time_where_only_that_was_measured(
 def test_each_idle_time_has_its_factor():
     with pytest.raises(InvalidValue, match="one per idle time"):
         replace(WAKE, signal_factors=(1.0,))
+
+
+def test_core_is_asleep_from_the_first_idle_time_whose_end_took_an_interrupt():
+    wake = replace(
+        WAKE,
+        idle_times=(2e-6, 1e-5, 1e-3),
+        latencies=(AT_ONCE,) * 3,
+        signal_factors=(0.06, 0.8, 1.1),
+    )
+    assert least_idle_time(machine(wake)) == 10_000
+    assert least_idle_time(machine(replace(wake, signal_factors=()))) == 0
