@@ -30,7 +30,6 @@ import numpy as np
 from chosen_builds import chosen_builds
 
 from gilplan.calibration.builds import Build
-from gilplan.calibration.crowd import cold_start_from, measure_crowd
 from gilplan.calibration.openloop import highest_rate
 from gilplan.calibration.other_builds import see_on_builds, worth_seeing
 from gilplan.calibration.pairing import Turns, measure_paired
@@ -38,6 +37,7 @@ from gilplan.calibration.profile import Profile, default_path, load
 from gilplan.calibration.realrun import measure_steps, shipped_programs
 from gilplan.calibration.steps import StepSamples, workload_from_steps
 from gilplan.calibration.study import natural_gil
+from gilplan.calibration.target_validation import with_cold_start
 from gilplan.model.errors import MeasurementFailed
 from gilplan.model.layout import GilMode, Layout
 from gilplan.model.workload import Workload
@@ -89,7 +89,7 @@ def choose_layouts(
             continue
         measured[layout] = (run.relative_throughput, run.standard_error)
         steps = steps.joined(run.reference)
-    workload = workload_of(program, path, steps, reference)
+    workload = workload_of(program, path, steps, reference, profile)
     workload, _ = see_on_builds(path, workload, reference, worth_seeing(reference, builds))
     with pool(cores) as executor:
         answer = plan(
@@ -138,11 +138,11 @@ def measure_again(
     }
 
 
-def workload_of(program: str, path: Path, steps: StepSamples, build: Build) -> Workload:
+def workload_of(
+    program: str, path: Path, steps: StepSamples, build: Build, profile: Profile
+) -> Workload:
     """Return what the steps demand, and what the threads pay for each other's turns."""
-    crowd = measure_crowd(build, path, time=8.0)
-    cold_start = cold_start_from(crowd, releases=steps.releases)
-    return workload_from_steps(program, steps, build.name, cold_start)
+    return with_cold_start(workload_from_steps(program, steps, build.name), build, path, profile)
 
 
 def compare_rate(
@@ -160,7 +160,7 @@ def compare_rate(
         build, path, layout, limit=limit, at_most=1.3 * layout.workers, time=time, rng=rng
     )
     steps: StepSamples = cold.joined(found.steps)
-    workload = workload_of(program, path, steps, build)
+    workload = workload_of(program, path, steps, build, profile)
     workload, _ = see_on_builds(path, workload, build, worth_seeing(build, [build]))
     trials = Trials(workload=workload, profile=profile, seed=seed)
     target = Target(rate=1.0, slos=(Slo(measure="p99", limit=limit),), cores_up_to=cores)

@@ -1,17 +1,11 @@
-"""What a program's threads pay for each other's turns: measured into a `ColdStart`.
+"""What a program's threads pay for each other's turns, measured.
 
 The child (harness/crowd.py) measures how much more processor time a task takes when several
 threads take turns, in the middle of tasks, and how much more of it a control takes that leaves
-nothing in the caches. What is beyond the control's is the slow-down while the caches are cold. At
-an interval much shorter than a task nothing ever gets warm, which gives the slow-down itself; at
-a longer one part of each turn runs warm, which gives how much work it lasts.
-
-Two threads have a core each, so that at every hand-off the GIL comes from another core. Eight
-mostly follow one another on the same core, and are off for longer: what they lose is put down to
-that.
+nothing in the caches. `CrowdModel` makes a `ColdStart` of it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,7 +13,6 @@ import numpy as np
 
 from gilplan.calibration.builds import Build
 from gilplan.calibration.realrun import SET_UP_LIMIT, harness_child
-from gilplan.model.cold_start import ColdStart
 
 #: What passes at a hand-off beside the interval (timer slack, wake-up), roughly: it only says how
 #: long a thread was away, of which the cost is a slow function.
@@ -111,55 +104,3 @@ def control_ratios(crowds: Iterable[Sequence[CrowdPoint]]) -> dict[Condition, fl
     for point in (point for points in crowds for point in points):
         found.setdefault(point.condition, []).append(point.control_ratio)
     return {condition: float(np.median(ratios)) for condition, ratios in found.items()}
-
-
-def cold_start_from(
-    points: Sequence[CrowdPoint],
-    *,
-    releases: float = 0.0,
-    controls: Mapping[Condition, float] | None = None,
-) -> ColdStart | None:
-    """Return the slow-downs by time off the cores, and the work after which they have passed.
-
-    ``releases`` is how often a task gives up the GIL of its own accord; ``controls`` those of
-    `control_ratios`, the points' own unless given. None without a point.
-    """
-    if not points:
-        return None
-    controls = controls or control_ratios([points])
-    found = {p.condition: slowdown(p, controls[p.condition], releases) for p in points}
-    shortest = min(point.interval for point in points)
-    quick = sorted((p for p in points if p.interval == shortest), key=lambda p: p.threads)
-    most = quick[-1]
-    moved = max((found[p.condition] for p in quick if p.threads == 2), default=0.0)
-    return ColdStart(
-        moved=moved,
-        off_times=((most.threads - 1) * most.hold_time,),
-        slowdowns=(found[most.condition],),
-        warm_up=_warm_up(found, shortest, found[most.condition]),
-    )
-
-
-def slowdown(point: CrowdPoint, control: float, releases: float) -> float:
-    """Return how much slower a task was in the crowd than hand-offs explain, at least 0.
-
-    The control is handed over once per hold; a task that releases the GIL more often pays more
-    often.
-    """
-    alone = float(np.mean(point.cycles, axis=0)[0])
-    handoffs = max(1.0, releases * point.hold_time / alone)
-    return max(point.ratio / (1 + (control - 1) * handoffs) - 1, 0.0)
-
-
-def _warm_up(found: Mapping[Condition, float], shortest: float, cold: float) -> float:
-    """Return the work in seconds, at full speed, during which a thread is slow.
-
-    A turn of length q does w work slowly and the rest at full speed: q = w (1 + cold) + rest, and
-    on average it was slower by ``mean``: q = (w + rest) (1 + mean). It is at least what the
-    shortest turns do, in which by definition all is slow, and at most what the longest do.
-    """
-    least = shortest / (1 + cold)
-    longest, mean = max((interval, value) for (_, interval), value in found.items())
-    if cold == 0:
-        return least
-    return max(least, longest * min(mean, cold) / ((1 + min(mean, cold)) * cold))

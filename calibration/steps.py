@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gilplan.calibration.thinning import thinned
-from gilplan.model.cold_start import ColdStart
 from gilplan.model.durations import Deterministic, Empirical
 from gilplan.model.errors import InvalidValue
 from gilplan.model.workload import Segment, SegmentKind, Task, Work, Workload
@@ -72,12 +71,6 @@ class StepSamples:
         )
 
     @property
-    def releases(self) -> int:
-        """How often a task gives up the GIL of its own accord."""
-        without_gil = (SegmentKind.RELEASED_NATIVE, SegmentKind.WAIT)
-        return sum(step.releases for step in self.steps if step.kind in without_gil)
-
-    @property
     def rate(self) -> float:
         """Tasks per second of the single thread, from the untouched tasks."""
         return len(self.whole) / float(np.sum(self.whole))
@@ -95,12 +88,7 @@ class StepSamples:
         return float(np.median(np.asarray(self.whole) / stamped))
 
 
-def workload_from_steps(
-    program_name: str,
-    samples: StepSamples,
-    build_name: str,
-    cold_start: ColdStart | None = None,
-) -> Workload:
+def workload_from_steps(program_name: str, samples: StepSamples, build_name: str) -> Workload:
     """Return a workload of one task whose segments are the steps, with their measured times."""
     ratio = samples.stamp_ratio
     segments: list[Segment] = []
@@ -112,7 +100,6 @@ def workload_from_steps(
         tasks=(Task(name=program_name, segments=tuple(segments), together=True),),
         build=build_name,
         source="steps timed one by one in a single thread",
-        cold_start=cold_start,
     )
 
 

@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from gilplan.calibration.builds import Build
-from gilplan.calibration.crowd import cold_start_from, measure_crowd
+from gilplan.calibration.crowd import control_ratios, measure_crowd
+from gilplan.calibration.crowd_model import CrowdModel
 from gilplan.calibration.observation.observation import Observation
 from gilplan.calibration.pairing import PairedRun, Turns, measure_paired
+from gilplan.calibration.profile import Profile
 from gilplan.calibration.steps import StepSamples
-from gilplan.model.bounds import Demands
-from gilplan.model.errors import GilplanError, MeasurementFailed
+from gilplan.model.errors import GilplanError, MeasurementFailed, MissingBuild
 from gilplan.model.layout import Layout
 from gilplan.model.prediction import Prediction
 from gilplan.model.workload import Workload
@@ -108,13 +109,25 @@ def _plain(compared: Compared) -> dict[str, object]:
     return {**asdict(compared), "error": compared.error, "covered": compared.covered}
 
 
-def with_cold_start(workload: Workload, build: Build, program: Path) -> Workload:
-    """Return the workload with what its threads pay for cold caches, measured where it is short."""
+def with_cold_start(
+    workload: Workload, build: Build, program: Path, profile: Profile | None
+) -> Workload:
+    """Return the workload with what its threads pay for cold caches, measured where it is short.
+
+    Raises `MeasurementFailed` where the program cannot be run in a crowd, and without a profile
+    that knows the build: what hand-offs alone cost is not known then.
+    """
     if workload.mean_demand() > COLD_TASK:
         return workload
+    if profile is None:
+        raise MeasurementFailed("there is no profile of this machine; run `gilplan calibrate`")
+    try:
+        runtime = profile.runtime(build.name)
+    except MissingBuild as missing:
+        raise MeasurementFailed(str(missing)) from None
     crowd = explained(build, lambda: measure_crowd(build, program, time=COLD_TIME))
-    found = cold_start_from(crowd, releases=Demands.of(workload).releases)
-    return replace(workload, cold_start=found)
+    model = CrowdModel(runtime, profile.machine, control_ratios([crowd]))
+    return replace(workload, cold_start=model.cold_start(crowd, workload))
 
 
 def turns_for(task_time: float) -> Turns:

@@ -17,15 +17,12 @@ from pathlib import Path
 import numpy as np
 
 from gilplan.calibration.builds import Build
-from gilplan.calibration.crowd import (
-    CrowdPoint,
-    cold_start_from,
-    control_ratios,
-    measure_crowd,
-)
+from gilplan.calibration.crowd import CrowdPoint, control_ratios, measure_crowd
+from gilplan.calibration.crowd_model import CrowdModel
 from gilplan.calibration.model_error import Regime, held_out
 from gilplan.calibration.other_builds import see_on_builds
 from gilplan.calibration.pairing import PairedRun, Turns, measure_paired
+from gilplan.calibration.profile import Profile
 from gilplan.calibration.realrun import measure_steps
 from gilplan.calibration.steps import StepSamples, workload_from_steps
 from gilplan.calibration.study import Cell, Study
@@ -66,22 +63,24 @@ class Measurements:
         key = (build, samples.program)
         self.steps[key] = self.steps[key].joined(samples) if key in self.steps else samples
 
-    def workloads(self) -> dict[tuple[str, str], Workload]:
+    def workloads(self, profile: Profile) -> dict[tuple[str, str], Workload]:
         """Return what each program demands under each build, by (build, program)."""
         by_build: dict[str, list[tuple[CrowdPoint, ...]]] = {}
         for (build, _), crowd in self.crowds.items():
             by_build.setdefault(build, []).append(crowd)
-        controls = {build: control_ratios(crowds) for build, crowds in by_build.items()}
+        models = {
+            build: CrowdModel(profile.runtime(build), profile.machine, control_ratios(crowds))
+            for build, crowds in by_build.items()
+        }
         found = {}
         for (build, program), samples in self.steps.items():
-            cold_start = cold_start_from(
-                self.crowds.get((build, program), ()),
-                releases=samples.releases,
-                controls=controls.get(build),
+            workload = workload_from_steps(program, samples, build)
+            crowd = self.crowds.get((build, program), ())
+            found[build, program] = replace(
+                workload,
+                cold_start=models[build].cold_start(crowd, workload) if crowd else None,
+                seen_on=self.seen.get((build, program), ()),
             )
-            workload = workload_from_steps(program, samples, build, cold_start)
-            seen_on = self.seen.get((build, program), ())
-            found[build, program] = replace(workload, seen_on=seen_on)
         return found
 
 
@@ -91,17 +90,19 @@ def validate(
     programs: Mapping[str, Path],
     predict: Predict,
     *,
-    cores: int,
+    profile: Profile,
     executor: Executor | None = None,
     progress: Progress | None = None,
 ) -> Validation:
     """Measure the study's cells, predict them, and compare.
 
-    ``cores`` is what the machine has for layouts that do not say. Ctrl-C while measuring leaves
+    ``profile`` is that of the machine and the builds. Ctrl-C while measuring leaves
     the rows of what was measured so far; a second one while predicting, what was predicted.
     """
     measurements = measure(study, builds, programs, progress=progress)
-    return compare(study, measurements, predict, cores=cores, executor=executor, progress=progress)
+    return compare(
+        study, measurements, predict, profile=profile, executor=executor, progress=progress
+    )
 
 
 def measure(
@@ -158,7 +159,7 @@ def _see_threads(study: Study, name: str, build: Build, program: Path, into: Mea
     """Measure what the program's threads cost each other without a GIL, as `observe` does."""
     key = (build.name, name)
     if key not in into.seen:
-        alone = workload_from_steps(name, into.steps[key], build.name, None)
+        alone = workload_from_steps(name, into.steps[key], build.name)
         workload, _ = see_on_builds(program, alone, build, [build], turns=study.turns)
         into.seen[key] = workload.seen_on
 
@@ -184,7 +185,7 @@ def compare(
     measurements: Measurements,
     predict: Predict,
     *,
-    cores: int,
+    profile: Profile,
     executor: Executor | None = None,
     progress: Progress | None = None,
 ) -> Validation:
@@ -194,7 +195,8 @@ def compare(
         for cell in study.cells
         if cell in measurements.runs and cell not in measurements.failures
     ]
-    workloads = measurements.workloads()
+    cores = profile.machine.cores
+    workloads = measurements.workloads(profile)
     wanted = [workloads[cell.layout.build, cell.program] for cell in cells]
     layouts = [cell.layout for cell in cells]
     rows: list[Row] = []

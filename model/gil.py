@@ -73,6 +73,7 @@ class Gil:
         self.locked = False
         self.last_holder: Thread | None = None
         self.switch_number = 0
+        self.forced_switches = 0
         self.mutex = Mutex(cores)
         self.condition = Condition(cores, signaller_waits=signaller_waits)
         self.forced: deque[Thread] = deque()
@@ -132,6 +133,7 @@ class Gil:
         yield from self.mutex.unlock(thread)
         if thread.drop_requested and self.last_holder is thread:
             thread.drop_requested = False
+            self.forced_switches += 1
             self.forced.append(thread)
             yield self._cores.block(thread, State.WAITING_GIL)
 

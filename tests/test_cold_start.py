@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gilplan.calibration.crowd import CrowdPoint, cold_start_from, control_ratios
+from gilplan.calibration.crowd import CrowdPoint, control_ratios
 from gilplan.model.clock import Clock
 from gilplan.model.cold_start import ColdStart, slowdown_by_off_time
 from gilplan.model.errors import InvalidValue
@@ -57,58 +57,27 @@ def test_whole_cost_is_paid_once_however_the_work_is_cut():
         assert spent == pytest.approx(20_000 + 5000, abs=30)
 
 
-def crowd(threads: int, interval: float, slowdown: float, control: float = 1.25) -> CrowdPoint:
-    """A point whose control takes a quarter longer in the crowd, for the turns alone."""
-    drifts = (1e-3, 1.3e-3, 0.8e-3)
-    cycles = tuple((t, t * control * (1 + slowdown)) for t in drifts)
-    controls = tuple((0.1 * t, 0.1 * t * control) for t in drifts)
-    return CrowdPoint(threads=threads, interval=interval, cycles=cycles, controls=controls)
+def test_chilled_again_the_whole_work_is_cold_anew():
+    thread = cold_thread(0.5, warm_up=1000)
+    thread.stretched(600)
+    thread.cool(1000)
+    assert thread.stretched(1000) == 1500
 
 
-def test_known_slowdowns_and_warm_up_are_recovered():
-    cold, warm_up, interval = 0.5, 0.0008, 0.003
-    work = warm_up + interval - warm_up * (1 + cold)
-    points = [
-        crowd(2, 0.0003, 0.1),
-        crowd(8, 0.0003, cold),
-        crowd(8, interval, interval / work - 1),
-    ]
-    found = cold_start_from(points)
-    assert found is not None
-    assert found.moved == pytest.approx(0.1)
-    assert found.slowdowns == pytest.approx((cold,))
-    assert found.warm_up == pytest.approx(warm_up)
-
-
-def test_what_two_threads_lose_is_the_gil_from_the_other_core_whatever_eight_do():
-    found = cold_start_from([crowd(2, 0.0003, 0.4), crowd(8, 0.0003, 0.2)])
-    assert found is not None
-    assert found.moved == pytest.approx(0.4)
-    assert found.slowdowns == pytest.approx((0.2,))
-
-
-def test_scatter_below_the_control_counts_as_no_slowdown():
-    found = cold_start_from([crowd(8, 0.0003, -0.05)])
-    assert found is not None
-    assert found.slowdowns == (0.0,)
-
-
-def test_crowd_without_a_completed_task_says_nothing():
-    assert cold_start_from([]) is None
-
-
-def test_handoffs_of_a_task_that_releases_often_are_not_taken_for_cold_caches():
-    chatty = crowd(2, 0.0003, 1.0)
-    idle = cold_start_from([chatty])
-    assert idle is not None
-    assert idle.moved == pytest.approx(1.0)
-    explained = cold_start_from([chatty], releases=20)
-    assert explained is not None
-    assert explained.moved == 0.0
+def test_less_of_a_chill_leaves_the_work_as_cold_as_it_was():
+    thread = cold_thread(0.5, warm_up=1000)
+    thread.chill(0.2, 2000)
+    assert thread.stretched(1000) == 1500
+    thread.chill(0.2, 2000)
+    assert thread.stretched(1000) == 1200
 
 
 def test_control_is_the_median_over_programs():
-    crowds = [[crowd(2, 0.0003, 0.0, control=ratio)] for ratio in (1.1, 1.2, 3.0)]
+    alone = ((1e-3, 1e-3),)
+    crowds = [
+        [CrowdPoint(threads=2, interval=0.0003, cycles=alone, controls=((1e-4, ratio * 1e-4),))]
+        for ratio in (1.1, 1.2, 3.0)
+    ]
     assert control_ratios(crowds) == {(2, 0.0003): pytest.approx(1.2)}
 
 

@@ -180,9 +180,7 @@ def test_a_program_that_waits_is_not_timed_elsewhere() -> None:
 @pytest.mark.skipif(len(FOUND) < 2, reason="one CPython build is here")
 def test_a_real_program_is_run_on_every_build_here() -> None:
     reference, path = FOUND[0], shipped_programs()["nbody"]
-    alone = workload_from_steps(
-        "nbody", measure_steps(reference, path, time=0.05), reference.name, None
-    )
+    alone = workload_from_steps("nbody", measure_steps(reference, path, time=0.05), reference.name)
     turns = Turns(count=6, window=0.05, reference_window=0.03, warmup=0.05, uninterrupted=0.05)
     workload, notes = see_on_builds(path, alone, reference, FOUND[1:], turns=turns)
     assert notes == ()

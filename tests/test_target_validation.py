@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -134,7 +135,7 @@ def test_predicted_and_measured_stand_side_by_side(app):
         ("leaves", "SystemExit: 3"),
     ],
 )
-def test_a_callable_that_cannot_run_is_skipped_with_the_reason(name, told, app):
+def test_a_callable_that_cannot_run_is_skipped_with_the_reason(name, told, app, profile_of):
     build = BUILDS[-1]
     observation, prediction, layout = made_up(build)
     with program_of(f"{app}:{name}") as program:
@@ -142,9 +143,19 @@ def test_a_callable_that_cannot_run_is_skipped_with_the_reason(name, told, app):
             name, program, [layout], {build.name: build}, observation, [prediction]
         )
         with pytest.raises(MeasurementFailed, match=r"no luck|module|SystemExit"):
-            with_cold_start(observation.workload, build, program)
+            with_cold_start(observation.workload, build, program, profile_of(build))
     assert found.rows == ()
     assert told in found.skipped[str(layout)]
+
+
+def test_without_a_profile_of_the_build_cold_caches_are_not_measured(app, profile):
+    build = BUILDS[-1]
+    observation, _, _ = made_up(build)
+    with program_of(f"{app}:task") as program:
+        with pytest.raises(MeasurementFailed, match="gilplan calibrate"):
+            with_cold_start(observation.workload, build, program, None)
+        with pytest.raises(MeasurementFailed, match=build.name):
+            with_cold_start(observation.workload, build, program, replace(profile, runtimes=()))
 
 
 def test_turns_hold_several_tasks_each():

@@ -138,8 +138,8 @@ def measured_at(*rates: int) -> Measurements:
     return measurements
 
 
-def test_row_compares_prediction_with_the_mean_of_the_turns():
-    row = compare(STUDY, measured_at(70, 90, 80), rule_of_thumb, cores=2).rows[0]
+def test_row_compares_prediction_with_the_mean_of_the_turns(profile):
+    row = compare(STUDY, measured_at(70, 90, 80), rule_of_thumb, profile=profile).rows[0]
     assert row.measured == pytest.approx(80)
     assert row.predicted == pytest.approx(100)
     assert row.error == pytest.approx(0.25)
@@ -168,63 +168,63 @@ def test_scatter_between_runs_is_what_that_within_them_leaves():
     assert scatter_between_runs([runs[:1] for runs in cells]) == 0
 
 
-def test_two_runs_that_differ_make_a_row_less_repeatable():
+def test_two_runs_that_differ_make_a_row_less_repeatable(profile):
     measurements = measured_at(80, 80)
     (run,) = measurements.runs[CELL]
     other = replace(run, rates=(88.0, 88.0))
     measurements.runs[CELL] = [run, other]
-    row = compare(STUDY, measurements, rule_of_thumb, cores=2).rows[0]
+    row = compare(STUDY, measurements, rule_of_thumb, profile=profile).rows[0]
     # Means of two: the standard error is half their difference.
     assert row.repeatability == pytest.approx(1.645 * 4 / 84, rel=0.01)
 
 
-def test_machine_that_is_slower_for_both_sides_changes_nothing():
+def test_machine_that_is_slower_for_both_sides_changes_nothing(profile):
     measurements = measured_at(70, 90, 80)
     run = measurements.runs[CELL][0]
     slow = replace(run, rates=(35.0, 45.0, 40.0), reference_rates=(50.0,) * 3)
     measurements.runs[CELL] = [slow]
-    assert compare(STUDY, measurements, rule_of_thumb, cores=2).rows[0].measured == pytest.approx(
-        80
-    )
+    assert compare(STUDY, measurements, rule_of_thumb, profile=profile).rows[
+        0
+    ].measured == pytest.approx(80)
 
 
-def test_cell_that_cannot_be_predicted_has_a_reason_instead_of_a_row():
-    validation = compare(STUDY, measured_at(80, 80), no_prediction, cores=2)
+def test_cell_that_cannot_be_predicted_has_a_reason_instead_of_a_row(profile):
+    validation = compare(STUDY, measured_at(80, 80), no_prediction, profile=profile)
     assert validation.rows == ()
     assert [each.reason for each in validation.skipped] == ["no task completed"]
 
 
-def test_summary_tells_errors_coverage_and_what_is_left_beyond_the_noise():
-    summaries = compare(STUDY, measured_at(70, 90, 80), rule_of_thumb, cores=2).summaries()
+def test_summary_tells_errors_coverage_and_what_is_left_beyond_the_noise(profile):
+    summaries = compare(STUDY, measured_at(70, 90, 80), rule_of_thumb, profile=profile).summaries()
     assert [each.method for each in summaries] == list(METHODS)
     own = summaries[0]
     assert (own.cells, own.median, own.worst) == (1, pytest.approx(0.25), pytest.approx(0.25))
     noise = 1.645 * 10 / np.sqrt(3) / 80
     assert own.median_net == pytest.approx(0.25 - noise, rel=0.01)
     assert own.coverage == 0.0
-    covered = compare(STUDY, measured_at(98, 102), rule_of_thumb, cores=2).summaries()[0]
+    covered = compare(STUDY, measured_at(98, 102), rule_of_thumb, profile=profile).summaries()[0]
     assert covered.coverage == 1.0
 
 
-def test_failed_cell_has_a_reason_instead_of_a_row():
+def test_failed_cell_has_a_reason_instead_of_a_row(profile):
     measurements = measured_at(80, 80)
     measurements.failures[CELL] = "it crashed"
-    validation = compare(STUDY, measurements, rule_of_thumb, cores=2)
+    validation = compare(STUDY, measurements, rule_of_thumb, profile=profile)
     assert validation.rows == ()
     assert [(each.cell, each.reason) for each in validation.skipped] == [(CELL, "it crashed")]
     assert validation.summaries() == ()
 
 
-def test_interrupt_while_predicting_is_reported():
-    validation = compare(STUDY, measured_at(80, 80), interrupted_prediction, cores=2)
+def test_interrupt_while_predicting_is_reported(profile):
+    validation = compare(STUDY, measured_at(80, 80), interrupted_prediction, profile=profile)
     assert validation.interrupted
     assert validation.rows == ()
 
 
-def test_saved_files_hold_the_rows(tmp_path):
+def test_saved_files_hold_the_rows(tmp_path, profile):
     import pandas as pd
 
-    validation = compare(STUDY, measured_at(70, 90, 80), rule_of_thumb, cores=2)
+    validation = compare(STUDY, measured_at(70, 90, 80), rule_of_thumb, profile=profile)
     validation.save(tmp_path / "v.csv", tmp_path / "v.json")
     assert list(pd.read_csv(tmp_path / "v.csv").columns) == list(Row.__dataclass_fields__)
     saved = json.loads((tmp_path / "v.json").read_text())
@@ -241,7 +241,7 @@ def test_measuring_goes_on_after_a_build_that_does_not_start():
 
 
 @pytest.mark.interpreters
-def test_interrupt_while_measuring_leaves_the_rows_measured_so_far():
+def test_interrupt_while_measuring_leaves_the_rows_measured_so_far(profile_of):
     build = find_builds()[0][0]
     study = Study(
         cells=balanced_cells([build], ["nbody", "json_transform"], count=4, seed=1),
@@ -256,13 +256,15 @@ def test_interrupt_while_measuring_leaves_the_rows_measured_so_far():
             raise KeyboardInterrupt
 
     reached: list[int] = []
-    validation = validate(study, [build], PROGRAMS, rule_of_thumb, cores=2, progress=interrupt)
+    validation = validate(
+        study, [build], PROGRAMS, rule_of_thumb, profile=profile_of(build), progress=interrupt
+    )
     assert validation.interrupted
     assert len(validation.rows) == reached[0] < len(study.cells)
 
 
 @pytest.mark.interpreters
-def test_validation_on_a_real_build_gives_a_row_per_cell():
+def test_validation_on_a_real_build_gives_a_row_per_cell(profile_of):
     build = find_builds()[0][0]
     study = Study(
         cells=balanced_cells([build], ["nbody", "json_transform"], count=3, seed=1),
@@ -270,7 +272,7 @@ def test_validation_on_a_real_build_gives_a_row_per_cell():
         turns=TURNS,
         seed=1,
     )
-    validation = validate(study, [build], PROGRAMS, rule_of_thumb, cores=2)
+    validation = validate(study, [build], PROGRAMS, rule_of_thumb, profile=profile_of(build))
     assert len(validation.rows) + len(validation.skipped) == 3
     assert all(row.measured > 0 for row in validation.rows)
     assert list(validation.frame()["build"].unique()) == [build.name]

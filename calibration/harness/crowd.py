@@ -33,12 +33,14 @@ WORKER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "worker.py")
 CALL = 3
 MOST_THREADS = 8
 #: Threads and switch interval, the latter in seconds.
-POINTS = ((2, 0.0003), (8, 0.0003), (8, 0.003))
+POINTS = ((2, 0.0001), (2, 0.001), (8, 0.0003), (8, 0.003))
 #: Without a GIL turns come only from the scheduler, and only with more threads than cores.
 POINTS_WITHOUT_GIL = ((8, 0.003),)
-#: How long a thread is alone and among others; at least so many tasks of each thread.
+#: How long a thread is alone and among others; at least so many tasks of each thread, and so many
+#: turns. Alone the first task does not count: it begins with the caches that a pause has left.
 ALONE, CROWDED = 0.01, 0.02
-LEAST_TASKS = 2
+LEAST_TASKS = 3
+LEAST_TURNS = 2
 LONGEST = 1.0
 SETTLE_TIME = 0.0005
 #: The control is the same for every program: it takes its turn every so many cycles.
@@ -77,6 +79,7 @@ class Crowd:
         self.phase = 0
         self.over = False
         self.todo: tuple[Callable[[Any], object], ...] = self.calls
+        self.alone = True
         self.spent: list[tuple[int, int]] = []
         self.failures: list[BaseException] = []
         self.task_time = 0.0
@@ -113,21 +116,21 @@ class Crowd:
         finds a pause.
         """
         clock, phase, calls = time.thread_time_ns, self.phase, self.todo
-        spent = done = 0
+        spent, done = 0, -1 if self.alone else 0
         while phase % 2:
             start = clock()
             for call in calls:
                 call(state)
             if self.phase != phase:
                 break
-            spent += clock() - start
+            spent += clock() - start if done >= 0 else 0
             done += 1
-        self.spent.append((spent, done))
+        self.spent.append((spent, max(done, 0)))
 
-    def run(self, threads: list[int], todo: tuple[Callable[[Any], object], ...], length: float
-            ) -> float:  # fmt: skip
+    def run(self, threads: list[int], todo: tuple[Callable[[Any], object], ...], length: float,
+            *, alone: bool) -> float:  # fmt: skip
         """Run a phase; return the mean processor time of a task in seconds, NaN without one."""
-        self.todo, self.spent = todo, []
+        self.todo, self.spent, self.alone = todo, [], alone
         self.phase += 1
         for number in threads:
             self.gates[number].release()
@@ -141,7 +144,7 @@ class Crowd:
         return sum(spent for spent, _ in self.spent) / done / 1e9 if done else float("nan")
 
     def compared(
-        self, threads: int, turn: int, todo: tuple[Callable[[Any], object], ...]
+        self, threads: int, interval: float, turn: int, todo: tuple[Callable[[Any], object], ...]
     ) -> list[float]:
         """Return the processor time of a task alone, on two cores in turn, and in the crowd."""
         everyone = list(range(threads))
@@ -154,10 +157,12 @@ class Crowd:
             for number, one in enumerate(ones):
                 core = self.cores[(place + number) % len(self.cores)]
                 os.sched_setaffinity(self.ids[one], {core})
-            lone.append(self.run(ones, todo, min(max(ALONE, tasks), LONGEST)))
+            length = min(max(ALONE, tasks), LONGEST)
+            lone.append(self.run(ones, todo, length, alone=True))
             for one in ones:
                 os.sched_setaffinity(self.ids[one], self.cores)
-            crowded.append(self.run(everyone, todo, min(max(CROWDED, tasks * threads), LONGEST)))
+            length = max(CROWDED, tasks * threads, LEAST_TURNS * interval * threads)
+            crowded.append(self.run(everyone, todo, min(length, LONGEST), alone=False))
         return [sum(lone) / len(lone), sum(crowded) / len(crowded)]
 
 
@@ -175,7 +180,7 @@ def measure(crowd: Crowd, points: tuple[tuple[int, float], ...], until: float) -
             if turn % CONTROL_EVERY == 0:
                 kinds["controls"] = (control,)
             for kind, todo in kinds.items():
-                cycle = crowd.compared(point["threads"], turn, todo)
+                cycle = crowd.compared(point["threads"], point["interval"], turn, todo)
                 if all(value > 0 for value in cycle):
                     point[kind].append(cycle)
         turn += 1

@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gilplan.planner.commands.options import profile_option
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gilplan.calibration.builds import Build
     from gilplan.calibration.observation.observation import Observation
+    from gilplan.calibration.profile import Profile
 
 METHODS = ("exact", "sampling", "clock")
 
@@ -53,6 +56,7 @@ METHODS = ("exact", "sampling", "clock")
 )
 @click.option("--time", default="2s", show_default=True, help="How long to observe.")
 @click.option("--tasks", type=click.IntRange(min=1), help="Stop after so many tasks.")
+@profile_option
 def observe(
     target: tuple[str, ...],
     pid: int | None,
@@ -64,6 +68,7 @@ def observe(
     also: tuple[str, ...],
     time: str,
     tasks: int | None,
+    profile_path: Path | None,
 ) -> None:
     """Turn a real program into a workload file: what it does with the GIL, and for how long.
 
@@ -76,9 +81,10 @@ def observe(
     sampling   the GIL's state read from outside, against the CPU clock; one's own processes
     clock      CPU against wall time, and what a thread of bytecode beside has to miss
 
-    TARGET then runs in threads that take turns, for what cold caches cost, and on the other builds
-    here, for how fast it is there and, without a GIL, what its threads cost each other: some
-    seconds each. With --tasks none of that, for it takes many tasks.
+    TARGET then runs in threads that take turns, for what cold caches cost (beyond what the profile
+    of this machine says that hand-offs do), and on the other builds here, for how fast it is there
+    and, without a GIL, what its threads cost each other: some seconds each. With --tasks none of
+    that, for it takes many tasks.
 
     \b
     gilplan observe app.py:handle -o app.toml
@@ -121,7 +127,7 @@ def observe(
             observation = observe_imports(imports, benchmark=benchmark, build=build)
         elif given == "callable":
             observation = _observe_callable(
-                target[0], _build(interpreter), also, method, seconds, tasks, report
+                target[0], _build(interpreter), also, method, seconds, tasks, profile_path, report
             )
         else:
             from gilplan.calibration.observation.process import observe_process, observe_script
@@ -146,6 +152,7 @@ def _observe_callable(
     method: str | None,
     time: float,
     tasks: int | None,
+    profile_path: Path | None,
     report: Callable[[str, float], None],
 ) -> Observation:
     from gilplan.calibration.observation.observe import Method
@@ -157,7 +164,28 @@ def _observe_callable(
     if tasks is not None:
         return observe_alone(target, build, method=how, time=time, tasks=tasks, progress=report)
     others = worth_seeing(build, _others(also))
-    return observe_whole(target, build, others, method=how, time=time, progress=report)
+    return observe_whole(
+        target,
+        build,
+        others,
+        profile=_profile(profile_path),
+        method=how,
+        time=time,
+        progress=report,
+    )
+
+
+def _profile(path: Path | None) -> Profile | None:
+    """Return the profile that was named, or the one of this machine if there is any."""
+    from gilplan.model.errors import ProfileError
+    from gilplan.planner.commands.profiles import usable_profile
+
+    try:
+        return usable_profile(path, allow_foreign=False)
+    except ProfileError:
+        if path is not None:
+            raise
+        return None
 
 
 def _others(also: tuple[str, ...]) -> list[Build]:

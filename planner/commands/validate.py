@@ -108,8 +108,7 @@ def validate(
         if quick
         else Study.full(builds, programs, seed=seed, cells=cells)
     )
-    cores = profile.machine.cores
-    pool = ProcessPoolExecutor(cores, get_context("spawn"))
+    pool = ProcessPoolExecutor(profile.machine.cores, get_context("spawn"))
     with pool, progress() as report:
         validation = validated(
             study,
@@ -117,7 +116,7 @@ def validate(
             programs,
             # A prediction of 2 % is finer than what a cell can be measured to.
             partial(predict_layout, profile=profile, seed=seed, precision=0.02, max_replications=6),
-            cores=cores,
+            profile=profile,
             executor=pool,
             progress=lambda text, done, total: report(text, done / total),
         )

@@ -70,7 +70,11 @@ def _validated(
     first = builds[layouts[0].build]
     others = worth_seeing(first, [builds[name] for name in {each.build: 0 for each in layouts}])
     observation = observe_whole(
-        target, first, others, progress=lambda text, share: report(text, share * 0.4)
+        target,
+        first,
+        others,
+        profile=profile,
+        progress=lambda text, share: report(text, share * 0.4),
     )
     workload = observation.workload
     with program_of(target) as program:

@@ -1,0 +1,122 @@
+"""What a crowd pays beyond its hand-offs is found again by the model that it was made with."""
+
+import pytest
+
+from gilplan.calibration.crowd import CrowdPoint
+from gilplan.calibration.crowd_model import CrowdModel
+from gilplan.calibration.profile import Profile
+from gilplan.model.cold_start import ColdStart
+from gilplan.model.durations import Deterministic
+from gilplan.model.workload import Segment, SegmentKind, Task, Workload
+
+CONDITIONS = ((2, 1e-4), (2, 1e-3), (8, 3e-4), (8, 3e-3))
+
+
+def workload(*segments: tuple[SegmentKind, float], cold: ColdStart | None = None) -> Workload:
+    """A task of these segments, each so many microseconds long."""
+    return Workload(
+        name="w",
+        tasks=(
+            Task(
+                name="w",
+                segments=tuple(
+                    Segment(name=f"s{k}", kind=kind, duration=Deterministic(time * 1e-6))
+                    for k, (kind, time) in enumerate(segments)
+                ),
+            ),
+        ),
+        cold_start=cold,
+    )
+
+
+COMPUTING = ((SegmentKind.PYTHON, 250.0),)
+RELEASING = ((SegmentKind.PYTHON, 100.0), (SegmentKind.RELEASED_NATIVE, 300.0))
+
+
+@pytest.fixture
+def model(profile: Profile) -> CrowdModel:
+    """A crowd whose control costs what the model says."""
+    plain = CrowdModel(profile.runtime("3.13.0"), profile.machine, {})
+    controls = {(2, 1e-4): 1.0}
+    control = workload((SegmentKind.PYTHON, 100.0))
+    alone = plain.cost(control, 1, 1e-3).task_time
+    for condition in CONDITIONS:
+        controls[condition] = plain.cost(control, *condition).task_time / alone
+    return CrowdModel(profile.runtime("3.13.0"), profile.machine, controls)
+
+
+def measured(model: CrowdModel, truth: Workload, warm: Workload) -> tuple[CrowdPoint, ...]:
+    """Crowds as if the truth had been measured."""
+    alone = model.cost(warm, 1, 1e-3).task_time
+    return tuple(
+        CrowdPoint(
+            threads=threads,
+            interval=interval,
+            cycles=((alone, model.cost(truth, threads, interval).task_time),),
+            controls=((1e-4, model.controls[threads, interval] * 1e-4),),
+        )
+        for threads, interval in CONDITIONS
+    )
+
+
+@pytest.mark.parametrize("segments", [COMPUTING, RELEASING], ids=["computing", "releasing"])
+def test_known_slow_downs_are_recovered(model: CrowdModel, segments):
+    truth = ColdStart(off_times=(0.0028,), slowdowns=(0.3,), warm_up=2e-4, moved=0.6)
+    points = measured(model, workload(*segments, cold=truth), workload(*segments))
+    found = model.cold_start(points, workload(*segments))
+    assert found is not None
+    # A program that gives up the GIL once a task shows no more than what each hand-off costs.
+    task_time = sum(time for _, time in segments) * 1e-6
+    assert found.moved * min(found.warm_up, task_time) == pytest.approx(0.6 * 2e-4, rel=0.2)
+    if segments is COMPUTING:
+        assert found.moved == pytest.approx(0.6, rel=0.2)
+    assert found.off_times == pytest.approx(truth.off_times)
+    for point in points:
+        shown = model.cost(workload(*segments, cold=found), point.threads, point.interval)
+        assert shown.task_time / point.cycles[0][1] == pytest.approx(1, abs=0.06)
+
+
+def test_a_crowd_that_pays_only_for_its_hand_offs_has_warm_caches(model: CrowdModel):
+    warm = workload(*RELEASING)
+    found = model.cold_start(measured(model, warm, warm), warm)
+    assert found is not None
+    assert found.moved < 0.03
+    assert found.slowdowns[0] < 0.05
+
+
+def test_what_the_control_pays_more_than_the_model_says_is_no_cold_cache(model: CrowdModel):
+    truth = ColdStart(off_times=(0.0028,), slowdowns=(0.0,), warm_up=1.0, moved=0.2)
+    warm = workload(*COMPUTING)
+    points = measured(model, workload(*COMPUTING, cold=truth), warm)
+    # The control pays as much more, for each switch that is forced on it.
+    control = workload((SegmentKind.PYTHON, 100.0), cold=truth)
+    alone = model.cost(workload((SegmentKind.PYTHON, 100.0)), 1, 1e-3).task_time
+    controls = {c: model.cost(control, *c).task_time / alone for c in CONDITIONS}
+    same = CrowdModel(model.runtime, model.machine, controls)
+    unexplained, explained = model.cold_start(points, warm), same.cold_start(points, warm)
+    assert unexplained is not None
+    assert explained is not None
+    assert unexplained.moved == pytest.approx(0.2, abs=0.03)
+    assert explained.moved < 0.05
+
+
+def test_of_a_program_that_releases_all_the_time_nothing_is_said(model: CrowdModel):
+    chatty = workload(*[(SegmentKind.PYTHON, 5.0), (SegmentKind.RELEASED_NATIVE, 1.0)] * 20)
+    assert model.cold_start(measured(model, chatty, chatty), chatty) is None
+
+
+def test_crowd_without_a_completed_task_says_nothing(model: CrowdModel):
+    assert model.cold_start((), workload(*COMPUTING)) is None
+
+
+def test_without_a_gil_only_turns_on_the_cores_count(profile: Profile):
+    model = CrowdModel(profile.runtime("3.13.5t"), profile.machine, {(8, 3e-3): 1.0})
+    warm = workload(*COMPUTING)
+    alone = model.cost(warm, 1, 3e-3).task_time
+    point = CrowdPoint(
+        threads=8, interval=3e-3, cycles=((alone, 1.2 * alone),), controls=((1e-4, 1e-4),)
+    )
+    found = model.cold_start((point,), warm)
+    assert found is not None
+    assert found.moved == 0.0
+    assert found.slowdowns[0] > 0.0
