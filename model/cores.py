@@ -47,8 +47,8 @@ class Cores:
 
     ``speeds[work][k]`` is the speed of each of ``k + 1`` active cores; ``wake_latency`` draws
     the start latency on a core that was idle for the given time, ``signal_time`` returns the CPU
-    time that this wake-up costs the thread that causes it, one that has just fallen idle counts as
-    idle for ``least_idle_time``; ``stays()`` draws whether a thread for which an idle core was
+    time that this wake-up costs the thread that causes it (a core that has just fallen idle counts
+    as idle for ``least_idle_time``); ``stays()`` draws whether a thread for which an idle core was
     found waits for its busy one all the same (1); ``dice()`` draws from 0 to 1023 (see `NewIdle`);
     ``cores_searched`` is how many cores the kernel considers, by default ``count``. Ticks of the
     timer come every ``tick``, the first at ``first_tick``. ``warm_up`` is the demand after which a

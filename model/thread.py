@@ -97,7 +97,7 @@ class Thread:
             self.recorder.thread_entered(now, self.index, state, core)
 
     def cool(self, warm_up: int) -> None:
-        """Take into account how long the thread was off the cores before it got another's now."""
+        """Take into account how long the thread was off, now that it has a core that others had."""
         if self.slowdown_after is None:
             return
         self.chill(self.slowdown_after(self.env.now - self.left_at), warm_up)
