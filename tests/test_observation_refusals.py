@@ -197,8 +197,15 @@ def test_a_script_that_ends_badly_is_no_workload(text, told, tmp_path):
     [
         (["--pid", "1", "--also", "3.14"], "--also is for a TARGET"),
         (["app.py:task", "--also", "3.14", "--tasks", "5"], "--also is for a TARGET"),
+        (["--pid", "1", "--profile", "p.json"], "--profile is for a TARGET"),
+        (["app.py:task", "--profile", "p.json", "--tasks", "5"], "--profile is for a TARGET"),
     ],
 )
-def test_only_a_callable_can_be_run_on_other_builds(arguments, message, capsys):
+def test_what_is_for_a_callable_is_refused_elsewhere(arguments, message, capsys):
     assert main(["observe", *arguments]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_profile_that_is_not_there_is_told_before_anything_is_observed(capsys):
+    assert main(["observe", "no_such.py:task", "--profile", "p.json"]) == 2
+    assert "p.json: no profile there" in capsys.readouterr().err

@@ -119,6 +119,8 @@ def observe(
         raise click.UsageError("--method and --tasks say how to observe; --import does not.")
     if also and (given != "callable" or tasks is not None):
         raise click.UsageError("--also is for a TARGET, without --tasks.")
+    if profile_path is not None and (given != "callable" or tasks is not None):
+        raise click.UsageError("--profile is for a TARGET, without --tasks.")
     with progress() as report:
         if given == "import":
             from gilplan.calibration.imports.imported import observe_imports
