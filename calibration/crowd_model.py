@@ -84,15 +84,7 @@ class CrowdModel:
             found = fit.with_warm_up(fit.with_slowdown(fit.with_moved(found)))
         return found
 
-    def excess(
-        self, workload: Workload, cold_start: ColdStart, point: CrowdPoint, alone: float
-    ) -> float:
-        """Return how much more processor time the model shows than was measured, of ``alone``."""
-        crowded = self.cost(replace(workload, cold_start=cold_start), point.threads, point.interval)
-        error = crowded.forced_switches * self._switch_error(point.condition)
-        return (crowded.task_time + error) / alone - point.ratio
-
-    def _switch_error(self, condition: Condition) -> float:
+    def switch_error(self, condition: Condition) -> float:
         """Return the processor time that the control takes more, per forced switch, in seconds."""
         if condition not in self._errors:
             control = _control()
@@ -179,7 +171,11 @@ class _Fit:
         return at(_root(excess, 1.0))
 
     def _excess(self, point: CrowdPoint, cold_start: ColdStart) -> float:
-        return self._model.excess(self._workload, cold_start, point, self._alone)
+        """Return how much more processor time the model shows than was measured, of that alone."""
+        workload = replace(self._workload, cold_start=cold_start)
+        crowded = self._model.cost(workload, *point.condition)
+        error = crowded.forced_switches * self._model.switch_error(point.condition)
+        return (crowded.task_time + error) / self._alone - point.ratio
 
 
 def _control() -> Workload:

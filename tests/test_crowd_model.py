@@ -37,11 +37,9 @@ RELEASING = ((SegmentKind.PYTHON, 100.0), (SegmentKind.RELEASED_NATIVE, 300.0))
 def model(profile: Profile) -> CrowdModel:
     """A crowd whose control costs what the model says."""
     plain = CrowdModel(profile.runtime("3.13.0"), profile.machine, {})
-    controls = {(2, 1e-4): 1.0}
     control = workload((SegmentKind.PYTHON, 100.0))
     alone = plain.cost(control, 1, 1e-3).task_time
-    for condition in CONDITIONS:
-        controls[condition] = plain.cost(control, *condition).task_time / alone
+    controls = {c: plain.cost(control, *c).task_time / alone for c in CONDITIONS}
     return CrowdModel(profile.runtime("3.13.0"), profile.machine, controls)
 
 
