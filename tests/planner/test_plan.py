@@ -304,7 +304,7 @@ def test_every_run_lasts_until_the_kernel_has_spread_the_threads(
         return measure(trials, wanted, *rest)
 
     monkeypatch.setattr(Trials, "measure", recorded)
-    quick = Segment(kind=SegmentKind.PYTHON, duration=Deterministic(1e-5))
+    quick = Segment(kind=SegmentKind.PYTHON, duration=Deterministic(1e-4))
     plan(program(quick), Target(cores_up_to=2), profile, layouts=FEW, explain=False)
     # A tick is 4 ms, and it takes some dozens.
     assert asked
