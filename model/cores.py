@@ -4,7 +4,8 @@ Each core has a run queue of its own (`RunQueue`). A thread that wakes takes an 
 kernel finds one (`Placement`), and starts after a latency that grows with the time the core was
 idle (on a virtual machine the host sleeps too). Else it joins a queue and goes ahead of the
 running thread if it is further behind its share; if not, it waits. While threads wait, each tick of
-the timer may hand the core over.
+the timer may hand the core over, and so may each thread that wakes there: the kernel then looks
+whether the running one's slice is over (`update_curr`), whoever comes first.
 
 A core that falls idle takes a waiting thread from another core, if it looks for one (`NewIdle`),
 but none that ran a moment ago (`task_hot`); each tick gives it another chance. A core whose load
@@ -216,13 +217,17 @@ class Cores:
         return max(self.env.now - core.idle_since, self._least_idle_time)
 
     def _preempt(self, core: Core, newcomer: Thread, latency: int) -> None:
-        """Let the thread that has just woken have the core if it comes first."""
+        """Let the core go to who comes first, now that a thread has woken on it.
+
+        That may be the newcomer, or, if the running thread's slice is over, one that waited.
+        """
         running = core.thread
         if running is None or newcomer.core is not None:
             return
         self._account(running)
-        if core.queue.choose() is newcomer:
-            self._turn_over(core, newcomer, latency)
+        chosen = core.queue.choose()
+        if chosen is not running and not chosen.lingers:
+            self._turn_over(core, chosen, latency)
 
     def _choose_again(self, core: Core) -> None:
         """Let the core, which is still waking, begin with another thread if that comes first."""

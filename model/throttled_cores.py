@@ -85,6 +85,10 @@ class ThrottledCores(Cores):
             self._charge(allowance)
             super()._turn_over(core, successor, latency)
 
+    def _choose_again(self, core: Core) -> None:
+        if self._allowances[core.index].stopped_at is None:
+            super()._choose_again(core)
+
     def _account(self, thread: Thread) -> None:
         if thread.core is None or self._allowances[thread.core.index].stopped_at is None:
             super()._account(thread)

@@ -104,6 +104,21 @@ def test_thread_behind_its_share_goes_ahead_of_one_that_computed():
     assert late[1:30] == [1000] * 29
 
 
+def test_thread_that_waits_gets_a_core_whose_slice_is_over_when_another_wakes_there():
+    """`update_curr` looks at each wake-up on the queue, not only at ticks, and not at the newcomer."""
+    cores, done = machine(1), []
+    hog(cores, 0, 1000 * MS, done)
+
+    def later(index: int, begin: int, demand: int):
+        yield cores.env.timeout(begin)
+        hog(cores, index, demand, done)
+
+    cores.env.process(later(1, MS // 10, MS // 10))
+    cores.env.process(later(2, 2 * MS, MS // 10))
+    cores.env.run(until=3 * MS)
+    assert done[0] == (1, 2 * MS + MS // 10)
+
+
 def test_sleeping_earns_nothing():
     cores, late = machine(1), []
     hog(cores, 0, 1000 * MS, [])

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
 from gilplan.model.clock import Clock
@@ -70,7 +70,7 @@ def scenario(quota: float | None, work: Workload = BUSY, *, run_time: float = 2.
     )
 
 
-def throttled(cores: int, budget: int) -> ThrottledCores:
+def throttled(cores: int, budget: int, *, switch_time: int = 0) -> ThrottledCores:
     return ThrottledCores(
         Clock(),
         budget=budget,
@@ -79,7 +79,7 @@ def throttled(cores: int, budget: int) -> ThrottledCores:
         count=cores,
         speeds={work: [1.0] * cores for work in Work},
         wake_latency=lambda _: 0,
-        switch_time=0,
+        switch_time=switch_time,
         forced_switch_time=0,
         preemption_latency=0,
         base_slice=MS,
@@ -156,6 +156,29 @@ def test_idle_core_gives_back_all_but_a_millisecond():
     assert cores.pool == 20 * MS - MS - KEPT_TIME
 
 
+def test_core_that_stops_while_it_switches_keeps_its_thread():
+    """Whoever wakes there meanwhile waits, however far behind its share it is."""
+    cores = throttled(1, 10 * MS, switch_time=MS // 10)
+    first, second, third = (Thread(cores.env, index=index) for index in range(3))
+    third.lag = 2 * MS
+
+    def body(thread: Thread, begin: int, demand: int):
+        yield cores.env.timeout(begin)
+        cores.wake(thread)
+        yield thread.alarm
+        yield cores.run(thread, demand, Work.BYTECODE)
+        cores.block(thread, State.BLOCKED)
+
+    cores.env.process(body(first, 0, 10 * MS))
+    cores.env.process(body(second, 9 * MS, 40 * MS))
+    cores.env.process(body(third, 10 * MS + MS // 20, MS))
+    cores.env.run(until=11 * MS)
+    assert cores.cores[0].thread is second
+    assert cores.cores[0].queue.waiting() == [third]
+    cores.env.run(until=PERIOD)
+    assert (first.core, second.core, third.core) == (None, cores.cores[0], None)
+
+
 def test_stopped_gil_holder_stops_the_threads_that_wait_for_it():
     """Waking up and asking costs the waiter next to nothing: it could go on, was it not the GIL."""
     timeline = Timeline()
@@ -174,6 +197,7 @@ def test_a_short_request_waits_for_the_next_period_when_the_budget_is_gone():
 
 
 @settings(max_examples=25, deadline=None, phases=[Phase.explicit, Phase.generate])
+@example(quota=0.05, processes=3, threads=3, run=1e-4, wait=1e-4, period=0.1)
 @given(
     quota=st.floats(0.05, 3.0),
     processes=st.integers(1, 3),
