@@ -5,10 +5,11 @@ much that is depends on how often the program gives up the GIL, how often somebo
 then, and for how long. What is measured beyond it is put down to cold caches, by solving for the
 slow-downs with which the model shows the measured processor time.
 
-Two threads have a core each, so that at every hand-off the GIL comes from another core. Eight
-mostly follow one another on the same core, and are off for longer: what they lose is put down to
-that. At an interval much shorter than a task nothing ever gets warm; at a longer one part of each
-turn runs warm, which gives how much work is slower.
+Two threads have a core each, so that at every hand-off the GIL comes from another core. Four form
+pairs that pass it to and fro on one core for a while, each off for one turn of the other's; of
+eight each is off for more turns. What they lose is put down to that. At an interval much shorter
+than a task nothing ever gets warm; at a longer one part of each turn runs warm, which gives how
+much work is slower.
 
 A control that leaves nothing in the caches goes through the same. What it pays more than the
 model says, or less, is the model's error at each switch that a waiter forces.
@@ -31,10 +32,12 @@ from gilplan.model.workload import Segment, SegmentKind, Task, Workload
 
 #: A simulated crowd runs at least so long, seconds, and each thread for so many turns and tasks.
 LEAST_TIME, TURNS, TASKS = 0.1, 12, 15
-#: The slow-downs and the work that they last for depend on each other.
-ROUNDS = 4
-#: Off times are mostly shorter than the one that the slow-down is given for.
-GAIN = 1.5
+#: As many threads have a core each.
+PAIR = 2
+#: Seconds of work that are slow: those tried.
+WARM_UPS = (5e-5, 1e-4, 2e-4, 4e-4, 8e-4, 1.6e-3)
+#: The slow-downs depend on each other.
+ROUNDS = 3
 #: Tries at each; processor time grows nearly in proportion.
 TRIES = 4
 #: Relative to the processor time alone.
@@ -43,8 +46,6 @@ TOLERANCE = 0.002
 MOST_SLOWDOWN = 2.0
 #: Seconds between two releases of the GIL.
 SHORTEST_HOLD = 1e-5
-#: Seconds of work that are slow at least.
-LEAST_WARM_UP = 3e-5
 #: What the control's task takes, about.
 CONTROL_TIME = 1e-4
 
@@ -78,11 +79,7 @@ class CrowdModel:
         held = workload.mean_demand(SegmentKind.PYTHON, SegmentKind.HELD_NATIVE)
         if not points or held < SHORTEST_HOLD * Demands.of(workload).releases:
             return None
-        fit = _Fit(self, workload, points)
-        found = fit.beginning()
-        for _ in range(ROUNDS):
-            found = fit.with_warm_up(fit.with_slowdown(fit.with_moved(found)))
-        return found
+        return _Fit(self, workload, points).best()
 
     def switch_error(self, condition: Condition) -> float:
         """Return the processor time that the control takes more, per forced switch, in seconds."""
@@ -128,17 +125,37 @@ class _Fit:
     def __init__(self, model: CrowdModel, workload: Workload, points: Sequence[CrowdPoint]) -> None:
         self._model = model
         self._workload = workload
-        self._pairs = _by_interval(points, 2)
-        self._crowds = _by_interval(points, max(point.threads for point in points))
+        self._points = points
+        self._pairs = _by_interval(points, PAIR)
+        counts = sorted({point.threads for point in points} - {PAIR})
+        self._crowds = [_by_interval(points, count) for count in counts] or [self._pairs]
         self._alone = model.cost(workload, 1, points[0].interval).task_time
 
-    def beginning(self) -> ColdStart:
-        """Return warm caches."""
-        quick = self._crowds[0]
-        off_time = (quick.threads - 1) * quick.hold_time
-        return ColdStart(off_times=(off_time,), slowdowns=(0.0,), warm_up=quick.interval)
+    def best(self) -> ColdStart:
+        """Return the slow-downs, and the work that they last for, with the least excess.
 
-    def with_moved(self, found: ColdStart) -> ColdStart:
+        The work is tried out: solved for together with the slow-downs it may run away, for a short
+        and great slow-down costs a long turn as much as a long and small one.
+        """
+        tried = []
+        found = self._beginning()
+        for warm_up in WARM_UPS:
+            found = replace(found, warm_up=warm_up)
+            for _ in range(ROUNDS):
+                found = self._with_slowdowns(self._with_moved(found))
+            tried.append((sum(self._excess(point, found) ** 2 for point in self._points), found))
+        return min(tried, key=lambda each: each[0])[1]
+
+    def _beginning(self) -> ColdStart:
+        """Return warm caches."""
+        quick = [points[0] for points in self._crowds]
+        return ColdStart(
+            off_times=tuple(_turns_off(point.threads) * point.hold_time for point in quick),
+            slowdowns=(0.0,) * len(quick),
+            warm_up=WARM_UPS[0],
+        )
+
+    def _with_moved(self, found: ColdStart) -> ColdStart:
         """Solve for what a GIL from another core costs."""
         if not self._pairs:
             return found
@@ -146,29 +163,19 @@ class _Fit:
         moved = _root(lambda x: self._excess(quick, replace(found, moved=x)), MOST_SLOWDOWN)
         return replace(found, moved=moved)
 
-    def with_slowdown(self, found: ColdStart) -> ColdStart:
+    def _with_slowdowns(self, found: ColdStart) -> ColdStart:
         """Come nearer to what time off the cores costs.
 
-        Many threads' runs differ too much for secants: what is missing is added.
+        Many threads' runs differ too much for secants: what is missing is spread over the part of
+        a turn that is cold.
         """
-        (slowdown,) = found.slowdowns
-        slowdown -= GAIN * self._excess(self._crowds[0], found)
-        return replace(found, slowdowns=(min(max(slowdown, 0.0), MOST_SLOWDOWN),))
-
-    def with_warm_up(self, found: ColdStart) -> ColdStart:
-        """Solve for the work that is slow."""
-        slow = [points[-1] for points in (self._pairs, self._crowds) if len(points) > 1]
-        if not slow or not (found.moved or found.slowdowns[0]):
-            return found
-        span = self._crowds[-1].interval - LEAST_WARM_UP
-
-        def at(share: float) -> ColdStart:
-            return replace(found, warm_up=LEAST_WARM_UP + share * span)
-
-        def excess(share: float) -> float:
-            return sum(self._excess(point, at(share)) for point in slow) / len(slow)
-
-        return at(_root(excess, 1.0))
+        slowdowns = list(found.slowdowns)
+        for number, points in enumerate(self._crowds):
+            quick = points[0]
+            cold_share = min(found.warm_up / quick.hold_time, 1.0)
+            slowdown = slowdowns[number] - self._excess(quick, found) / cold_share
+            slowdowns[number] = min(max(slowdown, 0.0), MOST_SLOWDOWN)
+        return replace(found, slowdowns=tuple(slowdowns))
 
     def _excess(self, point: CrowdPoint, cold_start: ColdStart) -> float:
         """Return how much more processor time the model shows than was measured, of that alone."""
@@ -187,6 +194,11 @@ def _control() -> Workload:
 
 def _by_interval(points: Sequence[CrowdPoint], threads: int) -> list[CrowdPoint]:
     return sorted((p for p in points if p.threads == threads), key=lambda p: p.interval)
+
+
+def _turns_off(threads: int) -> int:
+    """Return how many turns of others a thread is off for, when half of them share its core."""
+    return max(threads // PAIR - 1, 1)
 
 
 def _root(excess: Callable[[float], float], most: float) -> float:

@@ -33,14 +33,14 @@ WORKER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "worker.py")
 CALL = 3
 MOST_THREADS = 8
 #: Threads and switch interval, the latter in seconds.
-POINTS = ((2, 0.0001), (2, 0.001), (8, 0.0003), (8, 0.003))
+POINTS = ((2, 0.0001), (2, 0.001), (4, 0.0001), (8, 0.0003), (8, 0.003))
 #: Without a GIL turns come only from the scheduler, and only with more threads than cores.
 POINTS_WITHOUT_GIL = ((8, 0.003),)
 #: How long a thread is alone and among others; at least so many tasks of each thread, and so many
 #: turns. Alone the first task does not count: it begins with the caches that a pause has left.
-ALONE, CROWDED = 0.01, 0.02
+ALONE, CROWDED = 0.01, 0.04
 LEAST_TASKS = 3
-LEAST_TURNS = 2
+LEAST_TURNS = 4
 LONGEST = 1.0
 SETTLE_TIME = 0.0005
 #: The control is the same for every program: it takes its turn every so many cycles.
