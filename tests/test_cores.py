@@ -105,7 +105,7 @@ def test_thread_behind_its_share_goes_ahead_of_one_that_computed():
 
 
 def test_thread_that_waits_gets_a_core_whose_slice_is_over_when_another_wakes_there():
-    """`update_curr` looks at each wake-up on the queue, whoever it is that wakes, not only at ticks."""
+    """`update_curr` looks at each wake-up on the queue, whoever wakes, not only at ticks."""
     cores, done = machine(1), []
     hog(cores, 0, 1000 * MS, done)
 
