@@ -155,8 +155,8 @@ def test_each_thread_of_a_stopped_script_and_of_its_children_has_a_signal_of_its
 ):
     text = """
 import os, threading, time
-os.fork()
-print("{}", flush=True)
+if os.fork():
+    print("{}", flush=True)
 for _ in range(2):
     threading.Thread(target=lambda: time.sleep(600), daemon=True).start()
 time.sleep(600)
