@@ -80,6 +80,16 @@ def test_stamped_tasks_that_take_longer_do_not_slow_the_reference():
     assert rate == pytest.approx(100.0)
 
 
+def test_late_start_of_a_window_does_not_slow_the_reference():
+    # A pair of tasks takes 1 ms; of each window of 0.1 s the first 5 ms pass without progress.
+    spans = [(2 * turn * SECOND // 10, (2 * turn + 1) * SECOND // 10) for turn in range(4)]
+    clock = [[begin, begin + SECOND // 200, end] for begin, end in spans]
+    progress = [[95 * turn, 95 * turn, 95 * turn + 95] for turn in range(4)]
+    marks = np.interp(np.arange(380), np.ravel(progress), np.ravel(clock))
+    rates = _rates({"whole_at": marks.tolist()}, spans, stamp_ratio=1.0)
+    assert rates[:3] == pytest.approx([2000.0] * 3, rel=0.01)
+
+
 def test_common_slowness_of_a_turn_cancels():
     run = paired([200.0, 100.0, 150.0], [100.0, 50.0, 75.0])
     assert run.relative_throughput == pytest.approx(2.0)
