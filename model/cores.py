@@ -97,6 +97,8 @@ class Cores:
         self._switch_time = switch_time
         self._forced_switch_time = forced_switch_time
         self.signal_time = signal_time
+        #: What waking a thread costs whose core has only just fallen idle, ns.
+        self.least_signal_time = signal_time(least_idle_time)
         self._preemption_latency = preemption_latency
         self._tick_time = tick
         self._first_tick = first_tick

@@ -34,7 +34,7 @@ from gilplan.model.recorder import Recorder, State
 from gilplan.model.thread import Thread
 
 SIGNALLED = "signalled"
-HANDED_OVER = "signalled while hardly asleep"
+HANDED_OVER = "signalled while still awake"
 IN_VAIN = "woken, but the signal is taken"
 TIMED_OUT = "timed out"
 
@@ -110,7 +110,7 @@ class Gil:
             self.last_holder = thread
             self.switch_number += 1
         if self.forced:
-            yield from self._end_forced_wait(thread, paid=reason is HANDED_OVER)
+            yield from self._end_forced_wait(thread, asleep=reason is not HANDED_OVER)
         thread.drop_requested = False
         if self._recorder is not None:
             self._recorder.gil_passed(self.env.now, self.index, thread.index)
@@ -195,21 +195,34 @@ class Gil:
         elif waiter is not self._recent_asker():
             yield self._cores.rouse(waiter, dropper, SIGNALLED)
         elif (oldest := self.condition.pass_over()) is None:
-            yield self._cores.rouse(waiter, dropper, HANDED_OVER, self._handoff_latency())
+            yield from self._hand_over(waiter, dropper)
         else:
             if oldest not in self._woken_in_vain:
                 self._woken_in_vain[oldest] = IN_VAIN
                 oldest.wake_work = self._retry_time()
                 yield self._cores.rouse(oldest, dropper, IN_VAIN)
             # Until now the mutex was locked, and the one who found the signal waited for that.
-            yield self._cores.rouse(waiter, dropper, HANDED_OVER)
+            yield self._cores.rouse(waiter, dropper, SIGNALLED)
 
-    def _end_forced_wait(self, taker: Thread, *, paid: bool) -> Steps:
-        """Wake the one who waits to see the GIL taken; a hand-off's measured time includes it."""
-        if paid:
-            self._cores.wake(self.forced.popleft(), waker=taker)
+    def _hand_over(self, waiter: Thread, dropper: Thread) -> Steps:
+        """Signal the one who has just asked; it is awake still, or goes to sleep just now.
+
+        If it sleeps, the one who drops pays for waking it, and it pays for waking that one, which
+        waits to see the GIL taken. The measured time ends when both are paid for. A shorter one
+        woke nobody.
+        """
+        latency, cost = self._handoff_latency(), self._cores.least_signal_time
+        if latency < 2 * cost:
+            self._cores.wake(waiter, HANDED_OVER, latency, dropper)
         else:
+            yield self._cores.rouse(waiter, dropper, SIGNALLED, latency - cost)
+
+    def _end_forced_wait(self, taker: Thread, *, asleep: bool) -> Steps:
+        """Let the one go on who waits to see the GIL taken."""
+        if asleep:
             yield self._cores.rouse(self.forced.popleft(), taker)
+        else:
+            self._cores.wake(self.forced.popleft(), latency=0, waker=taker)
 
     def _request_drop(self, waiter: Thread) -> None:
         holder = self.last_holder

