@@ -6,10 +6,10 @@ One thread of a process answers a client in another process over TCP; 0, 1, 2 or
 same process compute for ever under the same GIL, at switch intervals from 10 us to 100 ms: Dave
 Beazley's experiment (2010), which shows what a system call costs that gives up the GIL.
 
-What is measured beforehand is the echo alone: its requests per second on all cores and on one,
-and how long ``sendall`` takes. On one core nothing ever idles, as beside threads that compute:
-a client that is awake answers sooner than one whose core sleeps. The rest is predicted. Needs an
-idle machine with at least two cores.
+What is measured beforehand is the echo alone on one core, where nothing ever idles: how long
+``sendall`` and ``recv`` take, and, from the requests per second, what both sides' bytecode does.
+The client is part of the model, for it shares the cores. The rest is predicted. Needs an idle
+machine with at least two cores.
 """
 
 import os
@@ -26,16 +26,30 @@ from neighbours import Rows, computing_threads, one_interpreter, print_errors, r
 
 from gilplan.calibration.builds import Build
 from gilplan.calibration.profile import Profile
+from gilplan.model.arrivals import Closed, Connection
 from gilplan.model.durations import Deterministic
-from gilplan.model.errors import GilplanError
+from gilplan.model.errors import GilplanError, MeasurementFailed
 from gilplan.model.workload import Segment, SegmentKind, Task, Workload
 from gilplan.planner import predict
 
 INTERVALS = (1e-5, 1e-4, 1e-3, 5e-3, 2e-2, 1e-1)
 BESIDE = (0, 1, 2, 4)
 WARM_UP = 0.2
-#: What an echo's bytecode takes: a call, a test, a jump.
-BYTECODE_TIME = 1e-6
+RECEIVES = 20_000
+RECEIVE = """
+import socket, sys, time
+with socket.create_server(("127.0.0.1", 0)) as listener:
+    sender = socket.create_connection(listener.getsockname())
+    receiver, _ = listener.accept()
+receives = []
+for _ in range(int(sys.argv[1])):
+    sender.sendall(b"x" * 32)
+    start = time.perf_counter()
+    receiver.recv(64)
+    receives.append(time.perf_counter() - start)
+receives.sort()
+print(receives[len(receives) // 2])
+"""
 SERVER = """
 import socket, sys, threading, time
 computing, interval = int(sys.argv[1]), float(sys.argv[2])
@@ -115,27 +129,30 @@ def _requests(client: socket.socket, time: float) -> float:
     return done / (now - began)
 
 
-def echo_workload(alone: Echo, computing: int, profile: Profile, build: str) -> Workload:
-    """Return the echo thread's task, from the echo alone, with the computing threads beside."""
-    busy = alone.send_time + 2 * BYTECODE_TIME
-    away = 1 / alone.rate - busy
-    wake_latency = profile.machine.wake_latency
-    # The calibrated latency comes on top of the wait in the model; it is part of the real one.
-    near = min(
-        range(len(wake_latency.idle_times)), key=lambda k: abs(wake_latency.idle_times[k] - away)
+def receive_time(build: Build) -> float:
+    """Measure a ``recv`` that does not wait: the median, in seconds."""
+    command = [build.path, "-I", "-c", RECEIVE, str(RECEIVES)]
+    return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+def connection(alone: Echo, receive_time: float, switch_time: float) -> tuple[Connection, float]:
+    """Return the sides' system calls, and each side's bytecode in seconds.
+
+    On one core a request takes what both sides do, who are alike, and two switches.
+    """
+    bytecode_time = 1 / alone.rate / 2 - switch_time - alone.send_time - receive_time
+    if bytecode_time <= 0:
+        raise MeasurementFailed("echo: the system calls took longer than the whole request")
+    return (
+        Connection(send_time=alone.send_time, receive_time=receive_time, client_time=bytecode_time),
+        bytecode_time,
     )
-    latency = wake_latency.latencies[near].mean if not computing else 0.0
-    wait = max(away - latency, 1e-6)
-    python = Segment(kind=SegmentKind.PYTHON, duration=Deterministic(BYTECODE_TIME))
-    task = Task(
-        name="echo",
-        segments=(
-            Segment(kind=SegmentKind.WAIT, duration=Deterministic(wait)),
-            python,
-            Segment(kind=SegmentKind.RELEASED_NATIVE, duration=Deterministic(alone.send_time)),
-            python,
-        ),
-    )
+
+
+def echo_workload(bytecode_time: float, computing: int, build: str) -> Workload:
+    """Return the echo thread's task with the computing threads beside."""
+    python = Segment(kind=SegmentKind.PYTHON, duration=Deterministic(bytecode_time))
+    task = Task(name="echo", segments=(python,))
     beside = computing_threads(computing)
     return Workload(name="echo", tasks=(task,), build=build, background=beside)
 
@@ -149,18 +166,19 @@ def _median(runs: list[Echo]) -> Echo:
 def compare(build: Build, profile: Profile, time: float) -> Rows:
     """Measure and predict every cell of one build."""
     one_core = {min(os.sched_getaffinity(0))}
-    alone = {
-        idling: _median([run_echo(build, 0, 5e-3, time, cores=cores) for _ in range(3)])
-        for idling, cores in ((True, None), (False, one_core))
-    }
+    alone = _median([run_echo(build, 0, 5e-3, time, cores=one_core) for _ in range(3)])
+    switch_time = profile.machine.context_switch_time.value
+    sides, bytecode_time = connection(alone, receive_time(build), switch_time)
     rows: Rows = []
     for computing in BESIDE:
         for interval in INTERVALS if computing else (5e-3,):
             measured = run_echo(build, computing, interval, time).rate
             layout = one_interpreter(profile, build.name, interval)
-            workload = echo_workload(alone[not computing], computing, profile, build.name)
+            workload = echo_workload(bytecode_time, computing, build.name)
             try:
-                (prediction,) = predict(workload, [layout], profile)
+                (prediction,) = predict(
+                    workload, [layout], profile, arrivals=Closed(connection=sides)
+                )
                 predicted = prediction.throughput.mean
             except GilplanError as error:  # it never got the GIL in all the simulated time
                 print(f"{build.name} {computing} computing: {error}", file=sys.stderr)

@@ -20,7 +20,7 @@ from pydantic import (
     model_validator,
 )
 
-from gilplan.model.arrivals import Arrivals, Batch, Closed, Open, Recorded
+from gilplan.model.arrivals import Arrivals, Batch, Closed, Connection, Open, Recorded
 from gilplan.model.cold_start import ColdStart
 from gilplan.model.contention import SharedOperation
 from gilplan.model.durations import Deterministic, Duration, Empirical, Exponential, Lognormal
@@ -171,14 +171,29 @@ class TaskTable(_Table):
         )
 
 
+class ConnectionTable(_Table):
+    send_time: Time
+    receive_time: Time
+    client_time: Time
+
+    def to_domain(self) -> Connection:
+        return Connection(
+            send_time=self.send_time,
+            receive_time=self.receive_time,
+            client_time=self.client_time,
+        )
+
+
 class ClosedTable(_Table):
     kind: Literal["closed"]
     population: int | None = None
     think_time: DurationTable = 0.0
+    connection: ConnectionTable | None = None
 
     def to_domain(self) -> Arrivals:
         think_time = _duration(self.think_time) or Deterministic(0.0)
-        return Closed(population=self.population, think_time=think_time)
+        connection = None if self.connection is None else self.connection.to_domain()
+        return Closed(population=self.population, think_time=think_time, connection=connection)
 
 
 class OpenTable(_Table):

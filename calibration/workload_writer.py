@@ -1,5 +1,6 @@
 """Workloads and their arrivals written as TOML, in the form that `workload_file` reads."""
 
+from dataclasses import asdict
 from typing import Any
 
 import tomli_w
@@ -44,10 +45,13 @@ def to_toml(workload: Workload, arrivals: Arrivals | None = None) -> str:
 
 def _arrivals_table(arrivals: Arrivals) -> dict[str, Any]:
     match arrivals:
-        case Closed(population=population, think_time=think_time):
+        case Closed(population=population, think_time=think_time, connection=connection):
             table = _given({"kind": "closed", "population": population})
             if think_time != Deterministic(0.0):
                 table["think_time"] = _duration_form(think_time)
+            if connection is not None:
+                times = asdict(connection).items()
+                table["connection"] = {name: time_text(time) for name, time in times}
             return table
         case Open(rate=rate, poisson=poisson):
             return {"kind": "open", "rate": rate, "process": "poisson" if poisson else "even"}

@@ -8,18 +8,50 @@ from gilplan.model.errors import InvalidValue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """A socket between each worker and a client of its own, which runs on the same cores.
+
+    ``send_time`` and ``receive_time`` are the processor time of the calls, which both sides make,
+    without what they wait; ``client_time`` is the client's own between an answer and its next
+    request. Seconds.
+    """
+
+    send_time: float
+    receive_time: float
+    client_time: float
+
+    @property
+    def processor_time(self) -> float:
+        """What both sides' calls and the client take for one task."""
+        return 2 * (self.send_time + self.receive_time) + self.client_time
+
+    def __post_init__(self) -> None:
+        require_positive("send_time", self.send_time)
+        require_positive("receive_time", self.receive_time)
+        require_positive("client_time", self.client_time)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Closed:
     """A fixed population of clients: each thinks, submits one task, waits for its end.
 
-    ``population`` None means one client per worker thread, the saturated closed loop.
+    ``population`` None means one client per worker thread, the saturated closed loop. Clients are
+    elsewhere and cost nothing here unless there is a ``connection`` to them.
     """
 
     population: int | None = None
     think_time: Duration = field(default_factory=lambda: Deterministic(0.0))
+    connection: Connection | None = None
 
     def __post_init__(self) -> None:
         if self.population is not None:
             require_count("population", self.population)
+        if self.connection is not None and (self.population, self.think_time.mean) != (None, 0):
+            raise InvalidValue(
+                "connection",
+                "without population and think_time: each worker has one client, which computes",
+                self.connection,
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -160,16 +160,19 @@ class Cores:
         value: Any = None,
         latency: int | None = None,
         waker: Thread | None = None,
+        *,
+        sync: bool = False,
     ) -> int:
         """Make a blocked thread runnable; its alarm rings with ``value`` once it is on a core.
 
         ``waker`` is who does it, None if it is a timer. ``latency`` replaces the drawn one on an
-        idle core (for a waiter that is hardly asleep). Returns how long its core had been idle; 0
-        if it was not and goes on with what it does, so that it needs no interrupt.
+        idle core (for a waiter that is hardly asleep); ``sync`` says that the waker is about to
+        sleep (see `Placement`). Returns how long its core had been idle; 0 if it was not and goes
+        on with what it does, so that it needs no interrupt.
         """
         thread.waking = True
         thread.value = value
-        core = self._placement.core_for(thread, None if waker is None else waker.core)
+        core = self._placement.core_for(thread, None if waker is None else waker.core, sync=sync)
         if thread.last_core is not None and core is not thread.last_core:
             self._carry_load(thread, thread.last_core, core)
         core.load.change(1)
@@ -200,10 +203,16 @@ class Cores:
         return self._least_idle_time if interrupted else 0
 
     def rouse(
-        self, thread: Thread, waker: Thread, value: Any = None, latency: int | None = None
+        self,
+        thread: Thread,
+        waker: Thread,
+        value: Any = None,
+        latency: int | None = None,
+        *,
+        sync: bool = False,
     ) -> Alarm:
         """Let a thread on a core wake another; the alarm rings when it has paid for that."""
-        idle_time = self.wake(thread, value, latency, waker)
+        idle_time = self.wake(thread, value, latency, waker, sync=sync)
         waker.overhead += self.signal_time(idle_time)
         return self.run(waker, 0, waker.work)
 

@@ -2,7 +2,9 @@
 
 First it chooses between the thread's last core and its waker's: the last one if that is idle, else
 the one with the lighter load (`wake_affine_weight`). Threads that wake one another thus gather on
-a core. Then `select_idle_sibling` takes the first of these that is idle:
+a core. A waker that says it is about to sleep, as one does that writes to a socket or a pipe,
+counts as gone: alone on its core, it has the thread come there (`wake_affine_idle`). Then
+`select_idle_sibling` takes the first of these that is idle:
 
 1. the core chosen;
 2. the one on which it had run before it last went to another (`recent_used_cpu`);
@@ -50,17 +52,20 @@ class Placement:
         self._cores_searched = cores_searched
         self._stays = stays
 
-    def core_for(self, thread: Thread, waker: Core | None) -> Core:
+    def core_for(self, thread: Thread, waker: Core | None, *, sync: bool = False) -> Core:
         """Return the core on which the thread is to run or to wait.
 
-        ``waker`` is the core of the one who wakes it, None for a timer's interrupt. One that
-        lingers in a queue stays there. The threads of an interpreter have all set up on the same
+        ``waker`` is the core of the one who wakes it, None for a timer's interrupt, ``sync``
+        whether that one says that it is about to sleep (`WF_SYNC`). One that lingers in a queue
+        stays there. The threads of an interpreter have all set up on the same
         core when they start: one after the other, behind its GIL.
         """
         last = thread.last_core or self._cores[thread.interpreter % len(self._cores)]
         if last.thread is None or thread.lingers:
             return last
-        chosen = last if waker is None or waker is last else self._lighter(thread, last, waker)
+        chosen = last
+        if waker is not None and waker is not last:
+            chosen = self._lighter(thread, last, waker, sync=sync)
         recent, thread.recent_core = thread.recent_core, last
         if recent is not None and recent not in (last, chosen) and self._available(recent):
             return recent
@@ -71,9 +76,13 @@ class Placement:
                 return core
         return chosen
 
-    def _lighter(self, thread: Thread, last: Core, waker: Core) -> Core:
+    def _lighter(self, thread: Thread, last: Core, waker: Core, *, sync: bool) -> Core:
         mine = thread.load.average()
         with_waker = waker.load.average() + mine
+        if sync and waker.thread is not None:
+            if not waker.queue.waiting():
+                return waker
+            with_waker -= waker.thread.load.average()
         return waker if with_waker < BIAS * (last.load.average() - mine) else last
 
     def searched(self) -> int:

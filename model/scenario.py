@@ -11,7 +11,7 @@ from gilplan.model.layout import GilMode, Layout, check_supported
 from gilplan.model.machine import Machine
 from gilplan.model.quota import DEFAULT_PERIOD, Quota
 from gilplan.model.runtime import Runtime
-from gilplan.model.worker_support import check_worker
+from gilplan.model.worker_support import check_connection, check_worker
 from gilplan.model.workload import Collections, Workload
 
 
@@ -39,6 +39,7 @@ class Scenario:
         check_supported(self.layout, self.runtime)
         check_measured(self.workload, self.layout, self.runtime)
         check_worker(self.layout, self.runtime, self.workload)
+        check_connection(self.layout, self.arrivals)
 
     @property
     def cores(self) -> int:

@@ -6,17 +6,18 @@ arrays in seconds. The clock is whole nanoseconds, so equal instants are equal o
 """
 
 from collections.abc import Callable, Generator, Sized
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from simpy.events import Event, Timeout
 
-from gilplan.model.arrivals import Batch, Closed, Open, Recorded
+from gilplan.model.arrivals import Batch, Closed, Connection, Open, Recorded
 from gilplan.model.boundary import payload
 from gilplan.model.clock import Clock
 from gilplan.model.cold_start import slowdown_by_off_time
+from gilplan.model.completion_log import CompletionLog
 from gilplan.model.contended_cores import ContendedCores, ContendedThrottledCores
+from gilplan.model.conversation import Conversation
 from gilplan.model.cores import Cores
 from gilplan.model.event_loop import EventLoop
 from gilplan.model.gil import Gil, NoGil
@@ -56,25 +57,6 @@ def simulate(scenario: Scenario, recorder: Recorder | None = None) -> Replicatio
     return Run(scenario, recorder).to_end()
 
 
-@dataclass(slots=True)
-class _Log:
-    """Completed tasks, in order of completion, integer nanoseconds."""
-
-    env: Clock
-    kinds: list[int] = field(default_factory=list)
-    arrived_at: list[int] = field(default_factory=list)
-    started_at: list[int] = field(default_factory=list)
-    completed_at: list[int] = field(default_factory=list)
-    times: list[list[int]] = field(default_factory=list)
-
-    def add(self, kind: int, arrived_at: int, started_at: int, times: list[int]) -> None:
-        self.kinds.append(kind)
-        self.arrived_at.append(arrived_at)
-        self.started_at.append(started_at)
-        self.completed_at.append(self.env.now)
-        self.times.append(times)
-
-
 class Run:
     """A scenario with its running things: environment, cores, GILs, workers, source."""
 
@@ -87,7 +69,7 @@ class Run:
         self.gils = self._build_gils()
         self.programs = Programs(scenario, self.cores)
         self.source = self._build_source()
-        self.log = _Log(self.env)
+        self.log = CompletionLog(self.env)
         self._slowdown_after = self._compile_cold_start()
         self._waiting: list[Sized] = [self.source.queue]
         self.workers = [self._build_worker(index) for index in range(scenario.layout.workers)]
@@ -308,8 +290,13 @@ class Run:
 
     def _start_workers(self) -> None:
         source, env = self.source, self.env
+        arrivals = self.scenario.arrivals
+        connection = arrivals.connection if isinstance(arrivals, Closed) else None
         for index, worker in enumerate(self.workers):
             process = index // (self.scenario.layout.interpreters * self.scenario.layout.threads)
+            if connection is not None:
+                self._start_conversation(worker, index, process, connection)
+                continue
             if self.scenario.layout.worker is WorkerKind.EVENT_LOOP:
                 loop = self._build_loop(worker, index)
                 source.inboxes.append(loop.arrive)
@@ -324,6 +311,30 @@ class Run:
                     self._add_to_log,
                 )
             )
+
+    def _start_conversation(
+        self, worker: Worker, index: int, process: int, connection: Connection
+    ) -> None:
+        """Start a worker and its client, whose thread is numbered after all the program's."""
+        layout, workload = self.scenario.layout, self.scenario.workload
+        beside = layout.processes * layout.interpreters * len(workload.background)
+        client = Thread(
+            self.env,
+            index=layout.workers + beside + index,
+            interpreter=index + 1,
+            recorder=self.recorder,
+        )
+        conversation = Conversation(
+            worker,
+            client,
+            cores=self.cores,
+            send_time=to_ns(connection.send_time),
+            receive_time=to_ns(connection.receive_time),
+            client_time=to_ns(connection.client_time),
+        )
+        steps, choose = self.programs.steps(worker, index, process), self.programs.choice(index)
+        self.env.process(conversation.answer(self.source, steps, choose, self._add_to_log))
+        self.env.process(conversation.ask(self.source))
 
     def _start_arrivals(self) -> None:
         env, arrivals, source = self.env, self.scenario.arrivals, self.source

@@ -1,5 +1,6 @@
 """Which worker kinds a build can have, and with what it must have been calibrated for them."""
 
+from gilplan.model.arrivals import Arrivals, Closed
 from gilplan.model.errors import UnsupportedLayout
 from gilplan.model.layout import GilMode, Layout, WorkerKind
 from gilplan.model.runtime import Runtime
@@ -19,6 +20,16 @@ def check_worker(layout: Layout, runtime: Runtime, workload: Workload) -> None:
             )
     elif layout.worker is WorkerKind.EVENT_LOOP:
         _check_event_loop(layout, runtime, workload)
+
+
+def check_connection(layout: Layout, arrivals: Arrivals) -> None:
+    """Raise `UnsupportedLayout` where clients on the same cores have nobody to connect to."""
+    connected = isinstance(arrivals, Closed) and arrivals.connection is not None
+    if connected and layout.worker is not WorkerKind.THREAD:
+        raise UnsupportedLayout(
+            f"layout {layout}: worker must be 'thread' where each has a connection to a client, "
+            f"got '{layout.worker}'"
+        )
 
 
 def _check_pool(layout: Layout, runtime: Runtime) -> None:

@@ -56,6 +56,8 @@ def scenario_for(
     elif isinstance(arrivals, Closed):
         clients = arrivals.population or layout.workers
         cycle = workload.mean_demand() + arrivals.think_time.mean
+        if arrivals.connection is not None:
+            cycle += arrivals.connection.processor_time
         at_best = min(at_best, clients / cycle)
     turns = INTERVALS_PER_RUN * layout.effective_switch_interval * max(layout.threads, 2)
     held = workload.mean_demand(SegmentKind.PYTHON, SegmentKind.HELD_NATIVE)

@@ -108,6 +108,8 @@ def arrivals_text(arrivals: Arrivals) -> str:
         clients = "one client per worker" if arrivals.population is None else (
             f"{arrivals.population:,} clients"
         )  # fmt: skip
+        if arrivals.connection is not None:
+            return f"a closed loop of {clients} over sockets on the same cores"
         return f"a closed loop of {clients}, thinking {format_time(arrivals.think_time.mean)}"
     return "a recorded stream"
 

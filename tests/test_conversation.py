@@ -1,0 +1,125 @@
+"""A worker and its client over a socket: what a request takes, by hand."""
+
+from dataclasses import replace
+
+import pytest
+
+from gilplan.model import (
+    Closed,
+    Connection,
+    Deterministic,
+    Empirical,
+    Estimate,
+    InvalidValue,
+    Layout,
+    Machine,
+    Runtime,
+    Scenario,
+    Segment,
+    SegmentKind,
+    Task,
+    UnsupportedLayout,
+    WakeLatency,
+    Work,
+    Workload,
+    simulate,
+)
+from gilplan.model.recorder import State
+
+SEND, RECEIVE, CLIENT, TASK, SWITCH, WAKE = 2e-6, 1e-6, 3e-6, 4e-6, 1e-6, 40e-6
+CONNECTION = Connection(send_time=SEND, receive_time=RECEIVE, client_time=CLIENT)
+NOTHING = Estimate.exact(0.0, "test")
+MACHINE = Machine(
+    identity="made up",
+    cores=2,
+    speeds={work: (Estimate.exact(1.0, "test"),) for work in Work},
+    wake_latency=WakeLatency(idle_times=(1e-4,), latencies=(Empirical((WAKE,)),)),
+    handoff_latency=Empirical((WAKE,)),
+    retry_time=Empirical((0.0,)),
+    awake_share=NOTHING,
+    stay_share=NOTHING,
+    signal_time=NOTHING,
+    timer_slack=NOTHING,
+    preemption_latency=NOTHING,
+    context_switch_time=Estimate.exact(SWITCH, "test"),
+    forced_switch_time=NOTHING,
+    base_slice=0.003,
+    tick=0.004,
+)
+RUNTIME = Runtime(
+    build="3.13.0",
+    version=(3, 13, 0),
+    free_threaded=False,
+    release_time=NOTHING,
+    poll_time=NOTHING,
+)
+LAYOUT = Layout(build="3.13.0", gil="own", switch_interval=0.005)
+
+
+def scenario(**changes: object) -> Scenario:
+    python = Segment(kind=SegmentKind.PYTHON, duration=Deterministic(TASK))
+    given = {
+        "workload": Workload(name="echo", tasks=(Task(name="echo", segments=(python,)),)),
+        "arrivals": Closed(connection=CONNECTION),
+        "layout": LAYOUT,
+        "runtime": RUNTIME,
+        "machine": MACHINE,
+        "run_time": 0.1,
+        "seed": 1,
+    }
+    return Scenario(**(given | changes))  # type: ignore[arg-type]
+
+
+def test_on_one_core_a_request_takes_both_sides_processor_time_and_two_switches() -> None:
+    replication = simulate(scenario(layout=replace(LAYOUT, cores=1)))
+    cycle = 2 * (SEND + RECEIVE + SWITCH) + CLIENT + TASK
+    assert len(replication.completed_at) / replication.run_time == pytest.approx(
+        1 / cycle, rel=0.01
+    )
+
+
+def test_on_two_idle_cores_a_request_takes_two_wake_ups() -> None:
+    replication = simulate(scenario())
+    # Each receives before it sleeps, in the time that the other takes to wake up.
+    cycle = 2 * (SEND + WAKE) + CLIENT + TASK
+    assert len(replication.completed_at) / replication.run_time == pytest.approx(
+        1 / cycle, rel=0.01
+    )
+    assert replication.times[5:, State.RUNNING] == pytest.approx(TASK + SEND)
+
+
+def test_response_lasts_from_the_request_s_sending_until_the_answer_is_sent() -> None:
+    replication = simulate(scenario())
+    response = replication.completed_at - replication.arrived_at
+    assert response[5:] == pytest.approx(SEND + WAKE + TASK + SEND)
+
+
+def test_thread_that_computes_gets_the_gil_when_its_wake_up_is_over() -> None:
+    """On one core of two the conversation goes on until the other thread has woken."""
+    spin = Segment(kind=SegmentKind.PYTHON, duration=Deterministic(0.05))
+    beside = (Task(name="compute", segments=(spin,)),)
+    alone = scenario().workload
+    interval = LAYOUT.effective_switch_interval
+    replication = simulate(
+        scenario(workload=replace(alone, background=beside), run_time=200 * interval)
+    )
+    bursts = len(replication.completed_at) / (replication.run_time / interval)
+    request = 2 * (SEND + RECEIVE + SWITCH) + CLIENT + TASK
+    assert 1 <= bursts <= WAKE / request + 1
+
+
+def test_every_request_is_counted_once() -> None:
+    replication = simulate(scenario(layout=replace(LAYOUT, threads=3)))
+    assert replication.arrivals == (
+        len(replication.completed_at) + replication.queued + replication.in_service
+    )
+    assert 0 <= replication.in_service <= 3
+
+
+def test_connection_needs_worker_threads_and_no_other_clients() -> None:
+    with pytest.raises(UnsupportedLayout, match="worker must be 'thread'"):
+        scenario(layout=replace(LAYOUT, worker="event_loop"))
+    with pytest.raises(InvalidValue, match="connection"):
+        Closed(population=3, connection=CONNECTION)
+    with pytest.raises(InvalidValue, match="send_time"):
+        Connection(send_time=0.0, receive_time=1e-6, client_time=1e-6)
