@@ -6,13 +6,16 @@ from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
+import numpy as np
 from chosen_builds import chosen_builds
 
-from gilplan.calibration.builds import Build
+from gilplan.calibration.builds import Build, find_builds
 from gilplan.calibration.profile import Profile, default_path, load
+from gilplan.calibration.refresh import refreshed
 from gilplan.model.durations import Deterministic
 from gilplan.model.layout import Layout
 from gilplan.model.workload import Segment, SegmentKind, Task
+from gilplan.planner.progress import progress
 
 Rows = list[dict[str, object]]
 SPIN_TIME = 0.05
@@ -35,7 +38,11 @@ def one_interpreter(profile: Profile, build: str, interval: float) -> Layout:
 
 
 def run(compare: Callable[[Build, Profile, float], Rows], description: str, time: float) -> Rows:
-    """Compare on every build that the command line asks for; keep the rows if it says where."""
+    """Compare on every build that the command line asks for; keep the rows if it says where.
+
+    What hand-offs cost depends on where a virtual machine's host has just put its cores: it is
+    measured anew before each build.
+    """
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--builds", default="", help="such as 3.13,3.14; default: all known")
     parser.add_argument("--time", type=float, default=time, help="seconds of each run")
@@ -43,7 +50,12 @@ def run(compare: Callable[[Build, Profile, float], Rows], description: str, time
     options = parser.parse_args()
     profile = load(default_path())
     builds = chosen_builds(profile, options.builds, free_threaded=False)
-    rows = [row for build in builds for row in compare(build, profile, options.time)]
+    here, rng = find_builds()[0], np.random.default_rng(0)
+    rows: Rows = []
+    for build in builds:
+        with progress() as report:
+            fresh = refreshed(profile, here, rng=rng, progress=report)
+        rows += compare(build, fresh, options.time)
     if options.json is not None:
         options.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     return rows

@@ -85,28 +85,27 @@ def predicted(profile: Profile, build: str, computing: int, interval: float) -> 
 def compare(build: Build, profile: Profile, time: float) -> Rows:
     """Measure and predict every cell of one build."""
     rows: Rows = []
-    for computing in COMPUTING:
-        for interval in INTERVALS:
-            real = measured(build, computing, interval, time)
-            model = predicted(profile, build.name, computing, interval)
-            errors = [a / b - 1 for a, b in zip(model, real, strict=True)]
-            rows.append(
-                {
-                    "build": build.name,
-                    "computing": computing,
-                    "switch_interval": interval,
-                    **{f"measured_p{p}": x for p, x in zip(PERCENTILES, real, strict=True)},
-                    **{f"predicted_p{p}": x for p, x in zip(PERCENTILES, model, strict=True)},
-                    **{f"error_p{p}": x for p, x in zip(PERCENTILES, errors, strict=True)},
-                }
-            )
-            shown = ", ".join(
-                f"p{p} measured {a * 1e3:6.2f} ms, predicted {b * 1e3:6.2f} ms ({e:+.0%})"
-                for p, a, b, e in zip(PERCENTILES, real, model, errors, strict=True)
-            )
-            print(
-                f"{build.name:9} {computing} computing, {interval * 1e3:4g} ms: {shown}", flush=True
-            )
+    cells = [(computing, interval) for computing in COMPUTING for interval in INTERVALS]
+    # All of them before the first prediction: as soon as possible after the hand-offs.
+    seen = [measured(build, computing, interval, time) for computing, interval in cells]
+    for (computing, interval), real in zip(cells, seen, strict=True):
+        model = predicted(profile, build.name, computing, interval)
+        errors = [a / b - 1 for a, b in zip(model, real, strict=True)]
+        rows.append(
+            {
+                "build": build.name,
+                "computing": computing,
+                "switch_interval": interval,
+                **{f"measured_p{p}": x for p, x in zip(PERCENTILES, real, strict=True)},
+                **{f"predicted_p{p}": x for p, x in zip(PERCENTILES, model, strict=True)},
+                **{f"error_p{p}": x for p, x in zip(PERCENTILES, errors, strict=True)},
+            }
+        )
+        shown = ", ".join(
+            f"p{p} measured {a * 1e3:6.2f} ms, predicted {b * 1e3:6.2f} ms ({e:+.0%})"
+            for p, a, b, e in zip(PERCENTILES, real, model, errors, strict=True)
+        )
+        print(f"{build.name:9} {computing} computing, {interval * 1e3:4g} ms: {shown}", flush=True)
     return rows
 
 

@@ -138,13 +138,13 @@ def run_campaign(
                 samples.note(f"slow or busy machine: cut short in round {number + 1} of {rounds}")
                 break
             try:
-                run = _run(measurement)
+                run = run_measurement(measurement)
                 if run.paused_time:
                     began += run.paused_time
-                    run = _run(measurement)
+                    run = run_measurement(measurement)
                 if run.steal_share > STEAL_LIMIT and spare_time > measurement.expected_time:
                     spare_time -= measurement.expected_time
-                    run = min(run, _run(measurement), key=lambda one: one.steal_share)
+                    run = min(run, run_measurement(measurement), key=lambda one: one.steal_share)
             except MeasurementFailed as error:
                 chances[measurement] = chances.get(measurement, 1) - 1
                 samples.note(f"{measurement.build.name}: {error}")
@@ -180,7 +180,8 @@ def _ordered(
             yield number, everything[index]
 
 
-def _run(measurement: Measurement) -> KernelRun:
+def run_measurement(measurement: Measurement) -> KernelRun:
+    """Run a kernel once. Raises `MeasurementFailed`."""
     return run_kernel(
         measurement.build.path,
         KERNELS / f"{measurement.kernel}.py",

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from math import ceil
+from typing import Any
 
 import numpy as np
 
@@ -63,25 +64,35 @@ def machine_from(
         identity=identity,
         cores=cores,
         speeds={work: speed_curve(samples, reference, work, cores, rng) for work in Work},
-        wake_latency=wake,
-        handoff_latency=handoff_latency(samples, reference),
-        retry_time=retry_time(samples, reference),
-        awake_share=awake_share(samples, reference, rng),
         stay_share=stay_share(samples, reference, rng),
-        signal_time=median_difference(
-            signals(samples, reference),
-            samples.pooled(f"wake/{reference}", "quiet write"),
-            source="wake",
-            rng=rng,
-            floor=0.0,
-        ),
         timer_slack=slack,
         preemption_latency=preemption_latency(samples, reference, slack, rng),
         context_switch_time=context_switch_time(samples, reference, rng),
         forced_switch_time=forced_switch_time(samples, reference, rng),
         base_slice=base_slice,
         tick=tick,
+        **hand_off_costs(samples, reference, rng),
     )
+
+
+def hand_off_costs(samples: Samples, reference: str, rng: np.random.Generator) -> dict[str, Any]:
+    """Return what waking, signalling and handing over cost, by the name of `Machine`'s field.
+
+    Raises `MeasurementFailed` without wake-up or hand-off latencies or the cost of waiting.
+    """
+    return {
+        "wake_latency": wake_latency(samples, reference),
+        "handoff_latency": handoff_latency(samples, reference),
+        "retry_time": retry_time(samples, reference),
+        "awake_share": awake_share(samples, reference, rng),
+        "signal_time": median_difference(
+            signals(samples, reference),
+            samples.pooled(f"wake/{reference}", "quiet write"),
+            source="wake",
+            rng=rng,
+            floor=0.0,
+        ),
+    }
 
 
 def speed_curve(

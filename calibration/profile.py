@@ -36,8 +36,9 @@ class Profile:
 
     ``fingerprint`` describes the environment; ``samples`` are the raw measurements;
     ``steal_share`` is the share of time that the host took away meanwhile; ``created_at`` is in
-    ISO 8601, UTC; ``partial`` says that it was interrupted. ``model_error`` is what the last
-    validation on this machine found, None before the first.
+    ISO 8601, UTC, and so is ``refreshed_at``, when hand-offs were last measured anew, "" if never;
+    ``partial`` says that it was interrupted. ``model_error`` is what the last validation on this
+    machine found, None before the first.
     """
 
     machine: Machine
@@ -49,6 +50,7 @@ class Profile:
     quick: bool = False
     partial: bool = False
     model_error: ModelError | None = None
+    refreshed_at: str = ""
     created_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat("T", "seconds"))
     gilplan_version: str = field(default_factory=gilplan_version)
     format_version: int = FORMAT_VERSION

@@ -13,6 +13,7 @@ from gilplan.calibration.atomic_file import require_writable
 from gilplan.calibration.builds import Build, find_builds, named_builds
 from gilplan.calibration.fingerprint import take_fingerprint
 from gilplan.calibration.profile import CALIBRATE, Profile, default_path, load, save
+from gilplan.model.durations import Empirical
 from gilplan.model.errors import InvalidValue, ProfileError
 from gilplan.planner.commands.output import INTERRUPTED, tell
 from gilplan.planner.progress import progress
@@ -42,6 +43,33 @@ def measured_profile(
         tell(["gilplan: interrupted; the profile holds what was measured until then"])
         raise click.exceptions.Exit(INTERRUPTED)
     return profile
+
+
+def refreshed_profile(builds: Sequence[Build], *, path: Path | None, seed: int) -> Profile:
+    """Measure hand-offs anew for the profile at ``path``, the user's own when None, and save it."""
+    from gilplan.calibration.refresh import refreshed
+
+    old = usable_profile(path, allow_foreign=False)
+    where = path or default_path()
+    require_writable(where)
+    rng = np.random.default_rng(np.random.SeedSequence(seed))
+    with progress() as report:
+        profile = refreshed(old, builds, rng=rng, progress=report)
+    save(profile, where)
+    then, now = old.machine, profile.machine
+    tell(
+        [
+            f"hand-off {_median_us(then.handoff_latency)} -> {_median_us(now.handoff_latency)} us "
+            f"(median); awake when signalled {then.awake_share.value:.0%} -> "
+            f"{now.awake_share.value:.0%}",
+            f"profile {profile.identity}: {where}",
+        ]
+    )
+    return profile
+
+
+def _median_us(latency: Empirical) -> str:
+    return f"{np.median(latency.samples) * 1e6:.3g}"
 
 
 def chosen_builds(paths: Sequence[Path]) -> list[Build]:
