@@ -49,9 +49,11 @@ def validate(
     """Run real programs in layouts for real, beside their predictions.
 
     Each layout takes turns with a single thread of the same program, so that a machine that
-    changes its speed does not spoil the comparison. Prints predicted, measured, error and how
-    repeatable the measurement is, with the errors of the rules of thumb beside them. The errors
-    found become part of the profile, and of the intervals of later predictions.
+    changes its speed does not spoil the comparison. What hand-offs of the GIL cost is measured anew
+    at first, for the host of a virtual machine changes it within minutes. Prints predicted,
+    measured, error and how repeatable the measurement is, with the errors of the rules of thumb
+    beside them. The errors found become part of the profile, and of the intervals of later
+    predictions.
 
     \b
     gilplan validate --quick
@@ -81,9 +83,12 @@ def validate(
     from functools import partial
     from multiprocessing import get_context
 
+    import numpy as np
+
     from gilplan.calibration.atomic_file import require_writable, write_text
     from gilplan.calibration.profile import default_path, save
     from gilplan.calibration.realrun import shipped_programs
+    from gilplan.calibration.refresh import ROUNDS, refreshed
     from gilplan.calibration.study import Study
     from gilplan.calibration.validation import validate as validated
     from gilplan.planner.commands.output import (
@@ -110,6 +115,10 @@ def validate(
     )
     pool = ProcessPoolExecutor(profile.machine.cores, get_context("spawn"))
     with pool, progress() as report:
+        if not allow_foreign:
+            rng = np.random.default_rng(np.random.SeedSequence(seed))
+            rounds = 1 if quick else ROUNDS
+            profile = refreshed(profile, builds, rng=rng, rounds=rounds, progress=report)
         validation = validated(
             study,
             builds,
