@@ -167,7 +167,13 @@ class Gil:
         if thread in self._woken_in_vain:
             self._woken_in_vain[thread] = TIMED_OUT
             return
-        thread.wake_work = self._retry_time()
+        core = thread.last_core
+        assert core is not None, "who waits was on a core"
+        if core.thread is None:
+            # It asks as soon as it is awake; what it does before it sleeps again delays nobody.
+            thread.processor_time += self._retry_time()
+        else:
+            thread.wake_work = self._retry_time()
         self._cores.wake(thread, TIMED_OUT)
 
     def _next_waiter(self, group: deque[Thread], dropper: Thread) -> Thread:
