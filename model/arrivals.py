@@ -46,12 +46,13 @@ class Closed:
     def __post_init__(self) -> None:
         if self.population is not None:
             require_count("population", self.population)
-        if self.connection is not None and (self.population, self.think_time.mean) != (None, 0):
-            raise InvalidValue(
-                "connection",
-                "without population and think_time: each worker has one client, which computes",
-                self.connection,
-            )
+        if self.connection is None:
+            return
+        rule = "without population and think_time: each worker has one client, which computes"
+        if self.population is not None:
+            raise InvalidValue("connection", rule, f"{self.population} clients")
+        if self.think_time.mean > 0:
+            raise InvalidValue("connection", rule, "clients that think")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

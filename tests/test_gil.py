@@ -33,8 +33,10 @@ class Stage:
         preempts_across_interpreters: bool = True,
         awake: bool = False,
         signal: int = 0,
+        retry: int = 0,
         signaller_waits: bool = True,
     ) -> None:
+        self.retry = retry
         self.awake = int(awake)
         self.clock = Clock()
         self.timeline = Timeline()
@@ -63,7 +65,7 @@ class Stage:
             index=index,
             interval=interval * 1000,
             handoff_latency=lambda: WAKE * 1000,
-            retry_time=lambda: 0,
+            retry_time=lambda: self.retry * 1000,
             asker_is_awake=lambda: self.awake,
             recorder=self.timeline,
             **options,
@@ -158,6 +160,25 @@ def test_request_goes_to_the_holder_of_the_moment_not_to_earlier_ones() -> None:
     stage.clock.run(until=14_000 * 1000)
     assert second.drop_requested
     assert not first.drop_requested
+
+
+def test_waiter_on_an_idle_core_asks_before_it_has_done_its_work_in_vain() -> None:
+    stage = Stage(retry=100)
+    stage.thread([("python", 30_000)])
+    waiter = stage.thread([("python", 100)], at=1000)
+    asked_at = 1000 + INTERVAL + WAKE
+    assert stage.takes()[:2] == [(0, 0), (asked_at + WAKE, 1)]
+    assert waiter.processor_time == (100 + 100) * 1000
+
+
+def test_waiter_on_the_holders_core_keeps_it_from_running_for_its_work_in_vain() -> None:
+    def first_hand_over(retry: int) -> int:
+        stage = Stage(cores=1, retry=retry)
+        stage.thread([("held", 30_000), ("python", 30_000)])
+        stage.thread([("python", 100)], at=1000)
+        return stage.takes(until=90_000)[1][0]
+
+    assert first_hand_over(retry=100) - first_hand_over(retry=0) >= 100
 
 
 def test_timer_that_spans_a_switch_makes_no_request_and_restarts() -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from gilplan.calibration.workload_file import parse_workload, read_trace, read_workload
 from gilplan.calibration.workload_writer import to_toml
-from gilplan.model.arrivals import Arrivals, Batch, Closed, Open, Recorded
+from gilplan.model.arrivals import Arrivals, Batch, Closed, Connection, Open, Recorded
 from gilplan.model.durations import Deterministic, Duration, Empirical, Exponential, Lognormal
 from gilplan.model.errors import InvalidFile
 from gilplan.model.workload import Segment, SegmentKind, Task, Work, Workload
@@ -205,6 +205,30 @@ WRONG = {
         "arrivals.population",
         "a whole number",
     ),
+    "a connection that sends in no time": (
+        arrivals_head(
+            'kind = "closed"\n'
+            'connection = { send_time = "0s", receive_time = "1us", client_time = "1us" }'
+        ),
+        4,
+        "arrivals.connection.send_time",
+        "> 0",
+    ),
+    "a connection without the client's time": (
+        arrivals_head('kind = "closed"\nconnection = { send_time = "1us", receive_time = "1us" }'),
+        4,
+        "arrivals.connection.client_time",
+        "must be given",
+    ),
+    "connections and other clients": (
+        arrivals_head(
+            'kind = "closed"\npopulation = 3\n'
+            'connection = { send_time = "1us", receive_time = "1us", client_time = "1us" }'
+        ),
+        5,
+        "arrivals.connection",
+        "without population and think_time: each worker has one client, which computes, got '3 clients'",
+    ),
     "two sources of instants": (
         arrivals_head('kind = "recorded"\narrived_at = ["1s"]\nfile = "x.csv"'),
         4,
@@ -342,6 +366,12 @@ workloads = st.builds(
 )
 arrivals = st.one_of(
     st.builds(Closed, population=st.none() | st.integers(1, 1000), think_time=durations),
+    st.builds(
+        Closed,
+        connection=st.builds(
+            Connection, send_time=positive, receive_time=positive, client_time=positive
+        ),
+    ),
     st.builds(Open, rate=positive, poisson=st.booleans()),
     st.builds(Batch, jobs=st.integers(1, 10**9)),
     st.builds(Recorded, arrived_at=st.lists(times, min_size=1).map(lambda at: tuple(sorted(at)))),
