@@ -227,7 +227,7 @@ WRONG = {
         ),
         5,
         "arrivals.connection",
-        "without population and think_time: each worker has one client, which computes, got '3 clients'",
+        "each worker has one client, which computes, got '3 clients'",
     ),
     "two sources of instants": (
         arrivals_head('kind = "recorded"\narrived_at = ["1s"]\nfile = "x.csv"'),
