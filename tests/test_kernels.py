@@ -2,6 +2,7 @@
 
 import math
 from functools import cache
+from statistics import median
 
 import pytest
 
@@ -60,6 +61,10 @@ def test_kernel_prints_positive_samples(kernel: str, name: str):
         return  # nobody hands anything over: whether a neighbour makes gaps is left to chance
     for label in SERIES[kernel]:
         assert series[label], label
+        if label == "retry":
+            # A difference: one on a core that is awake may cost less than the sleep alone.
+            assert median(series[label]) > 0
+            continue
         # No hand-off lost and a thread that moved are fine samples.
         least = 0 if kernel in {"queue_jump", "stay"} else 1e-12
         assert all(sample >= least for sample in series[label]), label
