@@ -11,7 +11,7 @@ the other has woken.
 """
 
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from typing import Any
 
 from gilplan.model.alarm import Alarm
@@ -19,7 +19,7 @@ from gilplan.model.cores import Cores
 from gilplan.model.recorder import State
 from gilplan.model.source import Source
 from gilplan.model.thread import Thread
-from gilplan.model.worker import Draw, Step, Worker
+from gilplan.model.worker import Draw, Log, Step, Worker
 from gilplan.model.workload import Work
 
 Steps = Generator[Alarm, Any, Any]
@@ -96,7 +96,7 @@ class Conversation:
         source: Source,
         tasks: list[list[Step]],
         choose: Draw,
-        log: Callable[[int, int, int, list[int]], None],
+        log: Log,
     ) -> Steps:
         """Do a task for each request and answer it, for ever (a SimPy process)."""
         thread, gil = self._worker.thread, self._worker.gil
@@ -111,7 +111,5 @@ class Conversation:
                 yield from step()
             yield from gil.drop(thread)
             yield from self._answers.send(thread, self._env.now)
-            after = thread.times_until_now()
-            log(kind, arrived_at, started_at, [b - a for a, b in zip(before, after, strict=True)])
-            source.complete()
+            self._worker.complete(source, log, kind, arrived_at, started_at, before)
             yield from gil.take(thread)

@@ -15,6 +15,8 @@ from gilplan.model.workload import Task, Work
 Steps = Generator[Alarm, Any, None]
 Step = Callable[[], Steps]
 Draw = Callable[[], int]
+#: Told of a completed task: kind, arrived_at, started_at, time spent in each `State`.
+Log = Callable[[int, int, int, list[int]], None]
 
 
 class Worker:
@@ -44,7 +46,7 @@ class Worker:
         source: Source,
         tasks: list[list[Step]],
         choose: Draw,
-        log: Callable[[int, int, int, list[int]], None],
+        log: Log,
     ) -> Steps:
         """Take and do tasks for ever (a SimPy process)."""
         thread, gil = self.thread, self.gil
@@ -61,12 +63,24 @@ class Worker:
             kind = choose()
             for step in tasks[kind]:
                 yield from step()
-            after = thread.times_until_now()
-            spent = [b - a for a, b in zip(before, after, strict=True)]
-            log(kind, arrived_at, started_at, spent)
-            if thread.recorder is not None:
-                thread.recorder.task_completed(self._env.now, thread.index, kind, arrived_at)
-            source.complete()
+            self.complete(source, log, kind, arrived_at, started_at, before)
+
+    def complete(
+        self,
+        source: Source,
+        log: Log,
+        kind: int,
+        arrived_at: int,
+        started_at: int,
+        before: list[int],
+    ) -> None:
+        """Tell everybody of a task that is done now; ``before`` are the times at its start."""
+        thread = self.thread
+        after = thread.times_until_now()
+        log(kind, arrived_at, started_at, [b - a for a, b in zip(before, after, strict=True)])
+        if thread.recorder is not None:
+            thread.recorder.task_completed(self._env.now, thread.index, kind, arrived_at)
+        source.complete()
 
     def begin(self) -> Steps:
         """Start the thread: it comes onto a core and takes the GIL."""

@@ -24,7 +24,7 @@ from gilplan.model import (
     Workload,
     simulate,
 )
-from gilplan.model.recorder import State
+from gilplan.model.recorder import State, Timeline
 
 SEND, RECEIVE, CLIENT, TASK, SWITCH, WAKE = 2e-6, 1e-6, 3e-6, 4e-6, 1e-6, 40e-6
 CONNECTION = Connection(send_time=SEND, receive_time=RECEIVE, client_time=CLIENT)
@@ -114,6 +114,15 @@ def test_every_request_is_counted_once() -> None:
         len(replication.completed_at) + replication.queued + replication.in_service
     )
     assert 0 <= replication.in_service <= 3
+
+
+def test_recorder_hears_of_every_answer_when_it_is_sent() -> None:
+    timeline = Timeline()
+    replication = simulate(scenario(), timeline)
+    told = [(at, arrived) for at, _, _, arrived in timeline.completions]
+    logged = zip(replication.completed_at, replication.arrived_at, strict=True)
+    assert told == [(round(at * 1e9), round(arrived * 1e9)) for at, arrived in logged]
+    assert len(told) > 1000
 
 
 def test_connection_needs_worker_threads_and_no_other_clients() -> None:
