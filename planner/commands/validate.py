@@ -115,7 +115,7 @@ def validate(
     )
     pool = ProcessPoolExecutor(profile.machine.cores, get_context("spawn"))
     with pool, progress() as report:
-        if not allow_foreign:
+        if not allow_foreign and not all(build.free_threaded for build in builds):
             rng = np.random.default_rng(np.random.SeedSequence(seed))
             rounds = 1 if quick else ROUNDS
             profile = refreshed(profile, builds, rng=rng, rounds=rounds, progress=report)
