@@ -118,11 +118,11 @@ def _requests(client: socket.socket, time: float) -> float:
     return done / (now - began)
 
 
-def connection(build: Build, rate: float, switch_time: float) -> tuple[Connection, float]:
-    """Return the sides' system calls, and each side's bytecode in seconds.
+def connection(build: Build, rate: float, switch_time: float) -> Connection:
+    """Return what the two sides do, who are alike: the client's time is the server's bytecode, too.
 
-    ``rate`` is the echo's on one core, where a request takes what both sides do, who are alike,
-    and two switches. What the calls and the switches leave is the bytecode's.
+    ``rate`` is the echo's on one core, where a request takes what both sides do and two
+    switches. What the calls and the switches leave is the bytecode's.
     """
     command = [build.path, "-I", "-c", SEND_AND_RECEIVE, str(CALLS)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -130,10 +130,9 @@ def connection(build: Build, rate: float, switch_time: float) -> tuple[Connectio
     bytecode_time = 1 / rate / 2 - switch_time - (send - reading) - (receive - reading)
     if bytecode_time <= 0:
         raise MeasurementFailed("echo: its system calls alone took longer than all of it")
-    sides = Connection(
+    return Connection(
         send_time=send - reading, receive_time=receive - reading, client_time=bytecode_time
     )
-    return sides, bytecode_time
 
 
 def echo_workload(bytecode_time: float, computing: int, build: str) -> Workload:
@@ -149,7 +148,7 @@ def compare(build: Build, profile: Profile, time: float) -> Rows:
     one_core = {min(os.sched_getaffinity(0))}
     rate = median(run_echo(build, 0, 5e-3, time, cores=one_core) for _ in range(3))
     switch_time = profile.machine.context_switch_time.value
-    sides, bytecode_time = connection(build, rate, switch_time)
+    sides = connection(build, rate, switch_time)
     cells = [
         (computing, interval)
         for computing in BESIDE
@@ -160,7 +159,7 @@ def compare(build: Build, profile: Profile, time: float) -> Rows:
     rows: Rows = []
     for (computing, interval), measured in zip(cells, seen, strict=True):
         layout = one_interpreter(profile, build.name, interval)
-        workload = echo_workload(bytecode_time, computing, build.name)
+        workload = echo_workload(sides.client_time, computing, build.name)
         arrivals = Closed(connection=sides)
         try:
             (prediction,) = predict(workload, [layout], profile, arrivals=arrivals)
