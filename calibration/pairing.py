@@ -51,8 +51,9 @@ INTERVALS_PER_WINDOW = 20
 PERIODS_PER_WINDOW = 10
 LEAST_TURNS = 3
 MEDIAN = 50
-#: How long a process that goes on is slower than before: the first millisecond brought 10 to 77 %
-#: of the later progress, the third and fourth 92 to 101 % (three programs, 3.12.1), seconds.
+#: How long a process that goes on is slower than before, seconds. By the stamps of paired runs
+#: (three programs, 3.12.1) the first millisecond of a window brought 9 to 77 % of the later
+#: progress, the third and fourth 92 to 101 %.
 RESUMING_TIME = 0.008
 #: What stopping, continuing and moving processes may add to a turn.
 TURN_OVERHEAD = 0.005

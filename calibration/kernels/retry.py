@@ -6,8 +6,9 @@ GIL locked, asks for it and goes to sleep again (Python/ceval_gil.c: take_gil). 
 and its voluntary switches (`getrusage(2)` of the thread) tell what that costs.
 
 There are several, so that most of them come to a core that is awake already. The first one on an
-idle core pays for waking it up (alone 24 to 28 us, of two 16 to 25, of seven 6 to 7 were
-measured), most of it after it has asked, when nobody waits for it.
+idle core pays for waking it up (this script with one waiter gave 24 to 28 us, with two 17 to 25,
+with seven 6 to 7, the mean of each, 3.12.1), most of it after it has asked, when nobody waits for
+it.
 
 Prints ``"retry"``: seconds of CPU for each wait, less what the sleep costs from which the thread
 comes, and ``"sleep"``: that.
