@@ -1,9 +1,9 @@
 """Measure again what the host of a virtual machine changes: what hand-offs and wake-ups cost.
 
 How fast one core sees what another has written, and how fast it wakes, depends on where the host
-has put the two. That changed within an hour: the waiter that had just asked for the GIL was still awake
-in 75 % of the hand-offs, then in 29 % (kernels/queue_jump.py), an idle core woke after 39 us, then
-after 26 (kernels/wake.py, idle for 50 us). The rest of a calibration keeps for longer.
+has put the two. That changed within an hour: the waiter that had just asked for the GIL was awake
+still in 75 % of the hand-offs, then in 29 % (kernels/queue_jump.py), an idle core woke after 39 us,
+then after 26 (kernels/wake.py, idle for 50 us). The rest of a calibration keeps for longer.
 """
 
 from collections.abc import Callable, Sequence
