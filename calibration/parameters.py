@@ -63,7 +63,7 @@ def machine_from(
     return Machine(
         identity=identity,
         cores=cores,
-        speeds={work: speed_curve(samples, reference, work, cores, rng) for work in Work},
+        speeds=speed_curves(samples, reference, cores, rng),
         stay_share=stay_share(samples, reference, rng),
         timer_slack=slack,
         preemption_latency=preemption_latency(samples, reference, slack, rng),
@@ -93,6 +93,13 @@ def hand_off_costs(samples: Samples, reference: str, rng: np.random.Generator) -
             floor=0.0,
         ),
     }
+
+
+def speed_curves(
+    samples: Samples, reference: str, cores: int, rng: np.random.Generator
+) -> dict[Work, tuple[Estimate, ...]]:
+    """Return each kind of work's `speed_curve`."""
+    return {work: speed_curve(samples, reference, work, cores, rng) for work in Work}
 
 
 def speed_curve(

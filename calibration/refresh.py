@@ -1,9 +1,10 @@
-"""Measure again what the host of a virtual machine changes: what hand-offs and wake-ups cost.
+"""Measure again what the host of a virtual machine changes: hand-offs, wake-ups, speeds.
 
-How fast one core sees what another has written, and how fast it wakes, depends on where the host
-has put the two. That changed within an hour: the waiter that had just asked for the GIL was awake
-still in 75 % of the hand-offs, then in 29 % (kernels/queue_jump.py), an idle core woke after 39 us,
-then after 26 (kernels/wake.py, idle for 50 us). The rest of a calibration keeps for longer.
+How fast one core sees what another has written, how fast it wakes, and how much it slows down
+beside the other depends on where the host has put the two. That changed within an hour: the
+waiter that had just asked for the GIL was awake still in 75 % of the hand-offs, then in 29 %
+(kernels/queue_jump.py), an idle core woke after 39 us, then after 26 (kernels/wake.py, idle for
+50 us). The rest of a calibration keeps for longer.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,11 +16,12 @@ import numpy as np
 from gilplan.calibration.builds import Build
 from gilplan.calibration.campaign import Samples, reference_of, run_measurement
 from gilplan.calibration.measurements import machine_measurements
-from gilplan.calibration.parameters import hand_off_costs
+from gilplan.calibration.parameters import hand_off_costs, speed_curves
 from gilplan.calibration.profile import Profile
 from gilplan.model.errors import MissingBuild
 
-KERNELS = ("handoff", "retry", "queue_jump", "wake")
+HAND_OFFS = ("handoff", "retry", "queue_jump", "wake")
+SPEEDS = ("scaling",)
 ROUNDS = 3
 
 
@@ -31,7 +33,9 @@ def refreshed(
     rounds: int = ROUNDS,
     progress: Callable[[str, float], None] | None = None,
 ) -> Profile:
-    """Return the profile with hand-offs and wake-ups measured anew, some nine seconds a round.
+    """Return the profile with hand-offs, wake-ups and speeds measured anew.
+
+    Some nine seconds a round, and 1.5 for each count of active cores.
 
     ``progress`` is told what is measured and the share done. Raises `MissingBuild` without a build
     that the profile knows, and `MeasurementFailed`.
@@ -41,10 +45,12 @@ def refreshed(
     if not usable:
         raise MissingBuild("no build of the profile that has a GIL is on this machine")
     reference = reference_of(usable)
+    cores = profile.machine.cores
     measurements = [
         measurement
-        for measurement in machine_measurements(reference, profile.machine.cores, quick=False)
-        if measurement.name in KERNELS
+        for names, quick in ((HAND_OFFS, False), (SPEEDS, True))
+        for measurement in machine_measurements(reference, cores, quick=quick)
+        if measurement.name in names
     ]
     samples = Samples()
     for number in range(rounds):
@@ -54,11 +60,15 @@ def refreshed(
                 share = (number + done / len(measurements)) / rounds
                 progress(f"{measurement.kernel} on {reference.name}", share)
             samples.add(measurement, number, run_measurement(measurement))
-    machine = replace(profile.machine, **hand_off_costs(samples, reference.name, rng))
+    machine = replace(
+        profile.machine,
+        speeds=speed_curves(samples, reference.name, cores, rng),
+        **hand_off_costs(samples, reference.name, rng),
+    )
     old = {
         key: series
         for key, series in profile.samples.items()
-        if key.partition("/")[0] not in KERNELS
+        if key.partition("/")[0] not in HAND_OFFS + SPEEDS
     }
     return replace(
         profile,

@@ -1,4 +1,4 @@
-"""A refreshed profile has new hand-offs and wake-ups, and everything else as it was."""
+"""A refreshed profile has new hand-offs, wake-ups and speeds, and all else as it was."""
 
 from dataclasses import replace
 from typing import Any
@@ -13,6 +13,7 @@ from gilplan.calibration.measurements import Measurement
 from gilplan.calibration.profile import Profile, load, save
 from gilplan.calibration.runner import KernelRun
 from gilplan.model.errors import MeasurementFailed, MissingBuild
+from gilplan.model.workload import Work
 from gilplan.planner.cli import main
 
 BUILDS = [
@@ -33,7 +34,9 @@ SERIES: dict[str, dict[str, list[float]]] = {
         "quiet write": [WRITE] * 20,
     },
 }
-CHANGED = ("awake_share", "handoff_latency", "retry_time", "signal_time", "wake_latency")
+for work in ("bytecode", "compute", "memory"):
+    SERIES[f"speed {work}"] = {f"{work} n=1": [1000.0] * 20, f"{work} n=2": [970.0] * 20}
+CHANGED = ("awake_share", "handoff_latency", "retry_time", "signal_time", "speeds", "wake_latency")
 
 
 @pytest.fixture
@@ -43,7 +46,8 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     def run(measurement: Measurement) -> KernelRun:
         done.append(measurement.key)
-        return KernelRun(series=SERIES[measurement.kernel], notes=(), steal_share=0.0)
+        kind = f" {measurement.arguments[0]}" if measurement.kernel == "speed" else ""
+        return KernelRun(series=SERIES[measurement.kernel + kind], notes=(), steal_share=0.0)
 
     monkeypatch.setattr(refresh, "run_measurement", run)
     return done
@@ -62,6 +66,13 @@ def test_hand_offs_and_wake_ups_are_measured_anew(profile: Profile, ran: list[st
     assert machine.signal_time.value == pytest.approx(4e-6)
 
 
+def test_speeds_of_cores_beside_each_other_are_measured_anew(
+    profile: Profile, ran: list[str]
+) -> None:
+    speeds = refreshed(profile).machine.speeds
+    assert [speeds[work][1].value for work in Work] == pytest.approx([0.97] * 3)
+
+
 def test_everything_else_stays(profile: Profile, ran: list[str]) -> None:
     new = refreshed(profile)
     kept = replace(new.machine, **{name: getattr(profile.machine, name) for name in CHANGED})
@@ -75,7 +86,7 @@ def test_newest_build_with_a_gil_that_the_profile_knows_measures(
     profile: Profile, ran: list[str]
 ) -> None:
     samples = refreshed(profile).samples
-    assert set(ran) == {f"{kernel}/3.13.0" for kernel in SERIES}
+    assert set(ran) == {f"{name}/3.13.0" for name in (*refresh.HAND_OFFS, *refresh.SPEEDS)}
     assert len(ran) == refresh.ROUNDS * len(SERIES)
     # The old hand-offs are gone, of whatever build they were.
     assert samples.keys() == set(ran)

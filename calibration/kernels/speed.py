@@ -11,8 +11,9 @@ Forked worker processes sleep on a pipe; for each window the parent wakes ``n`` 
 start at an agreed instant, and each counts the units it finishes. Windows of every ``n`` follow
 each other closely, so that a drifting clock frequency or a noisy neighbour hits all alike: the
 i-th windows of all counts are paired. The workers take turns in being the one alone, because the
-cores of a machine need not be equally fast at a time. Prints ``"KIND n=N"``: mean units/s of a
-worker, a window.
+cores of a machine need not be equally fast at a time. Each is pinned to a core of its own: two
+that the scheduler wakes on one core share it for up to a tick, which is no matter of speed.
+Prints ``"KIND n=N"``: mean units/s of a worker, a window.
 """
 
 import argparse
@@ -102,6 +103,8 @@ def unit_of(kind: str) -> Callable[[], object]:
 def serve(index: int, kinds: list[str], commands: int, acks: int, shared: mmap.mmap) -> None:
     """Serve windows: read (kind, start, length), work, leave the rate in the shared page."""
     clock = time.perf_counter
+    cores = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {cores[index % len(cores)]})
     units = [unit_of(kind) for kind in kinds]
     for unit in units:
         end = clock() + WARM_UP_TIME

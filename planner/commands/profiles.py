@@ -15,6 +15,8 @@ from gilplan.calibration.fingerprint import take_fingerprint
 from gilplan.calibration.profile import CALIBRATE, Profile, default_path, load, save
 from gilplan.model.durations import Empirical
 from gilplan.model.errors import InvalidValue, ProfileError
+from gilplan.model.machine import Machine
+from gilplan.model.workload import Work
 from gilplan.planner.commands.output import INTERRUPTED, tell
 from gilplan.planner.progress import progress
 
@@ -61,11 +63,16 @@ def refreshed_profile(builds: Sequence[Build], *, path: Path | None, seed: int) 
         [
             f"hand-off {_median_us(then.handoff_latency)} -> {_median_us(now.handoff_latency)} us "
             f"(median); awake when signalled {then.awake_share.value:.0%} -> "
-            f"{now.awake_share.value:.0%}",
+            f"{now.awake_share.value:.0%}; bytecode with all cores busy "
+            f"{_busy_speed(then):.1%} -> {_busy_speed(now):.1%} of the speed of one",
             f"profile {profile.identity}: {where}",
         ]
     )
     return profile
+
+
+def _busy_speed(machine: Machine) -> float:
+    return machine.speeds[Work.BYTECODE][-1].value
 
 
 def _median_us(latency: Empirical) -> str:
