@@ -1,8 +1,8 @@
 """What a program's threads pay for each other's turns, measured.
 
 The child (harness/crowd.py) measures how much more processor time a task takes when several
-threads take turns, in the middle of tasks, and how much more of it a control takes that leaves
-nothing in the caches. `CrowdModel` makes a `ColdStart` of it.
+threads take turns, in the middle of tasks, than in a process of one thread, and how much more of
+it a control takes that leaves nothing in the caches. `CrowdModel` makes a `ColdStart` of it.
 """
 
 from collections.abc import Iterable, Sequence

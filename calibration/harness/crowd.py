@@ -1,4 +1,4 @@
-"""Time a program's tasks alone and among other threads, and print the raw times as JSON.
+"""Time a program's tasks in a thread of its own and among other threads; print the raw times.
 
     python crowd.py PROGRAM --time 3
 
@@ -7,6 +7,9 @@ hands out, as the others left them; in the middle of a task too, where each stil
 has allocated. What that costs is processor time, so each thread reads its own processor clock
 around each task. Waiting for the GIL costs processor time as well (timers, system calls): a
 control that touches next to no memory is run under the same conditions and pays for that alone.
+
+Each number of threads has a process of its own, one thread too: where eight threads have mixed
+their memory, even one that is alone is not as fast as in a process without the others.
 
 A machine changes its speed, and that of each core, within a second. So phases are short and
 follow each other closely: one thread alone on one core, all of a point's threads, the thread
@@ -31,15 +34,17 @@ from typing import Any
 
 WORKER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "worker.py")
 CALL = 3
-MOST_THREADS = 8
 #: Threads and switch interval, the latter in seconds.
 POINTS = ((2, 0.0001), (2, 0.001), (4, 0.0001), (8, 0.0003), (8, 0.003))
 #: Without a GIL turns come only from the scheduler, and only with more threads than cores.
 POINTS_WITHOUT_GIL = ((8, 0.003),)
-#: How long a thread is alone and among others; at least so many tasks of each thread, and so many
-#: turns. Alone the first task does not count: it begins with the caches that a pause has left.
+#: What begins earlier in a phase does not count: a thread that has slept for a while goes on
+#: slowly, on a core that has slept, with caches that others have filled.
+RESUMING_TIME = 0.008
+#: How long a phase alone and one among others counts at least; and so many tasks of each thread,
+#: and so many turns.
 ALONE, CROWDED = 0.01, 0.04
-LEAST_TASKS = 3
+LEAST_TASKS = 4
 LEAST_TURNS = 4
 LONGEST = 1.0
 SETTLE_TIME = 0.0005
@@ -77,9 +82,8 @@ class Crowd:
         self.gates = [threading.Semaphore(0) for _ in range(threads)]
         self.ready = threading.Barrier(threads + 1)
         self.phase = 0
-        self.over = False
+        self.resumed_at = 0.0
         self.todo: tuple[Callable[[Any], object], ...] = self.calls
-        self.alone = True
         self.spent: list[tuple[int, int]] = []
         self.failures: list[BaseException] = []
         self.task_time = 0.0
@@ -88,6 +92,12 @@ class Crowd:
         for number in range(threads):
             threading.Thread(target=self.work, args=(number,), daemon=True).start()
         self.ready.wait()
+        self.fail()
+
+    def fail(self) -> None:
+        """Raise what a thread has raised."""
+        if self.failures:
+            raise self.failures[0]
 
     def work(self, number: int) -> None:
         """Set up in this thread, to which some states belong, then serve phases."""
@@ -103,70 +113,130 @@ class Crowd:
         except BaseException as error:
             self.failures.append(error)
         self.ready.wait()
-        while not self.failures and self.gates[number].acquire() and not self.over:
+        while not self.failures and self.gates[number].acquire():
             try:
                 self.serve(state)
             except BaseException as error:
                 self.failures.append(error)
 
     def serve(self, state: Any) -> None:
-        """Do tasks until the phase is over; count those that ended in it.
+        """Do tasks until the phase is over; count those that began after a while and ended in it.
 
         Phases have odd numbers, the pauses between them even ones: a thread that woke too late
         finds a pause.
         """
         clock, phase, calls = time.thread_time_ns, self.phase, self.todo
-        spent, done = 0, -1 if self.alone else 0
+        now, resumed_at = time.perf_counter, self.resumed_at
+        spent = done = 0
         while phase % 2:
+            counts = now() >= resumed_at
             start = clock()
             for call in calls:
                 call(state)
             if self.phase != phase:
                 break
-            spent += clock() - start if done >= 0 else 0
-            done += 1
-        self.spent.append((spent, max(done, 0)))
+            if counts:
+                spent += clock() - start
+                done += 1
+        self.spent.append((spent, done))
 
-    def run(self, threads: list[int], todo: tuple[Callable[[Any], object], ...], length: float,
-            *, alone: bool) -> float:  # fmt: skip
-        """Run a phase; return the mean processor time of a task in seconds, NaN without one."""
-        self.todo, self.spent, self.alone = todo, [], alone
+    def run(self, todo: tuple[Callable[[Any], object], ...], length: float) -> float | None:
+        """Run a phase; return the mean processor time of a task in seconds, None without one."""
+        self.todo, self.spent = todo, []
+        self.resumed_at = time.perf_counter() + RESUMING_TIME
         self.phase += 1
-        for number in threads:
-            self.gates[number].release()
-        time.sleep(length)
+        for gate in self.gates:
+            gate.release()
+        time.sleep(RESUMING_TIME + length)
         self.phase += 1
-        while len(self.spent) < len(threads) and not self.failures:
+        while len(self.spent) < len(self.gates) and not self.failures:
             time.sleep(SETTLE_TIME)
-        if self.failures:
-            raise self.failures[0]
+        self.fail()
         done = sum(count for _, count in self.spent)
-        return sum(spent for spent, _ in self.spent) / done / 1e9 if done else float("nan")
+        return sum(spent for spent, _ in self.spent) / done / 1e9 if done else None
+
+    def pin(self, place: int | None) -> None:
+        """Pin each thread to a core, the first to that at ``place``; None lets all run anywhere."""
+        for number, thread in enumerate(self.ids):
+            core = None if place is None else self.cores[(place + number) % len(self.cores)]
+            os.sched_setaffinity(thread, self.cores if core is None else {core})
+
+
+class Member:
+    """A process with so many threads, that runs a phase when it is told to."""
+
+    def __init__(self, path: str, threads: int) -> None:
+        commands, self.commands = os.pipe()
+        self.answers, answers = os.pipe()
+        if os.fork() == 0:
+            os.close(self.commands)
+            try:
+                serve(path, threads, commands, answers)
+            finally:
+                os._exit(0)
+        os.close(commands)
+        os.close(answers)
+        self.stream = os.fdopen(self.answers, encoding="utf-8")
+        self.task_time: float = self.answer()
+
+    def answer(self) -> Any:
+        line = self.stream.readline()
+        answer = json.loads(line) if line else {"error": "a process of the crowd died"}
+        if "error" in answer:
+            raise RuntimeError(answer["error"])
+        return answer["value"]
+
+    def run(self, control: bool, interval: float, length: float, place: int | None) -> Any:
+        """Return the mean processor time of a task in seconds, None where none was completed."""
+        command = {"control": control, "interval": interval, "length": length, "place": place}
+        os.write(self.commands, json.dumps(command).encode() + b"\n")
+        return self.answer()
+
+
+def serve(path: str, threads: int, commands: int, answers: int) -> None:
+    """Run phases on command until there are no more."""
+    with os.fdopen(commands, encoding="utf-8") as told, os.fdopen(answers, "w") as tells:
+        try:
+            crowd = Crowd(execute(WORKER)["load"](path), threads)
+            print(json.dumps({"value": crowd.task_time}), file=tells, flush=True)
+            for line in told:
+                command = json.loads(line)
+                sys.setswitchinterval(command["interval"])
+                crowd.pin(command["place"])
+                todo = (control,) if command["control"] else crowd.calls
+                value = crowd.run(todo, command["length"])
+                print(json.dumps({"value": value}), file=tells, flush=True)
+        except BaseException as error:
+            answer = {"error": f"{type(error).__name__}: {error}"}
+            print(json.dumps(answer), file=tells, flush=True)
+
+
+class Crowds:
+    """One process for each number of threads, and one for the thread that is alone."""
+
+    def __init__(self, path: str, points: tuple[tuple[int, float], ...]) -> None:
+        cores = len(os.sched_getaffinity(0))
+        self.lone = Member(path, 1 if with_gil() else min(cores, max(points)[0]))
+        self.members = {threads: Member(path, threads) for threads, _ in points}
 
     def compared(
-        self, threads: int, interval: float, turn: int, todo: tuple[Callable[[Any], object], ...]
-    ) -> list[float]:
+        self, threads: int, interval: float, turn: int, *, control: bool
+    ) -> list[float] | None:
         """Return the processor time of a task alone, on two cores in turn, and in the crowd."""
-        everyone = list(range(threads))
-        running = 1 if with_gil() else min(len(self.cores), threads)
-        ones = [(turn + number) % threads for number in range(running)]
         # The control's tasks are short: any phase holds many of them.
-        tasks = LEAST_TASKS * self.task_time if todo is self.calls else 0.0
-        lone, crowded = [], []
+        tasks = 0.0 if control else LEAST_TASKS * self.lone.task_time
+        alone = min(max(ALONE, tasks), LONGEST)
+        crowded = min(max(CROWDED, tasks * threads, LEAST_TURNS * interval * threads), LONGEST)
+        lone, among = [], []
         for place in (2 * turn, 2 * turn + 1):
-            for number, one in enumerate(ones):
-                core = self.cores[(place + number) % len(self.cores)]
-                os.sched_setaffinity(self.ids[one], {core})
-            length = min(max(ALONE, tasks), LONGEST)
-            lone.append(self.run(ones, todo, length, alone=True))
-            for one in ones:
-                os.sched_setaffinity(self.ids[one], self.cores)
-            length = max(CROWDED, tasks * threads, LEAST_TURNS * interval * threads)
-            crowded.append(self.run(everyone, todo, min(length, LONGEST), alone=False))
-        return [sum(lone) / len(lone), sum(crowded) / len(crowded)]
+            lone.append(self.lone.run(control, interval, alone, place))
+            among.append(self.members[threads].run(control, interval, crowded, None))
+        if not all(lone + among):
+            return None
+        return [sum(lone) / len(lone), sum(among) / len(among)]
 
 
-def measure(crowd: Crowd, points: tuple[tuple[int, float], ...], until: float) -> list[Any]:
+def measure(crowds: Crowds, points: tuple[tuple[int, float], ...], until: float) -> list[Any]:
     """Go round the points until the time is over, each at least once."""
     found: list[dict[str, Any]] = [
         {"threads": threads, "interval": interval, "cycles": [], "controls": []}
@@ -175,13 +245,11 @@ def measure(crowd: Crowd, points: tuple[tuple[int, float], ...], until: float) -
     turn = 0
     while turn == 0 or time.perf_counter() < until:
         for point in found:
-            sys.setswitchinterval(point["interval"])
-            kinds = {"cycles": crowd.calls}
-            if turn % CONTROL_EVERY == 0:
-                kinds["controls"] = (control,)
-            for kind, todo in kinds.items():
-                cycle = crowd.compared(point["threads"], point["interval"], turn, todo)
-                if all(value > 0 for value in cycle):
+            for kind in ("cycles", "controls") if turn % CONTROL_EVERY == 0 else ("cycles",):
+                cycle = crowds.compared(
+                    point["threads"], point["interval"], turn, control=kind == "controls"
+                )
+                if cycle is not None:
                     point[kind].append(cycle)
         turn += 1
     return found
@@ -198,21 +266,16 @@ def main(argv: list[str]) -> int:
     os.dup2(null, 1)
     os.dup2(null, 2)
     try:
-        program = execute(WORKER)["load"](options.program)
-        crowd = Crowd(program, MOST_THREADS)
-        if crowd.failures:
-            raise crowd.failures[0]
         points = POINTS if with_gil() else POINTS_WITHOUT_GIL
+        crowds = Crowds(options.program, points)
         answer: dict[str, Any] = {
-            "points": measure(crowd, points, time.perf_counter() + options.time)
+            "points": measure(crowds, points, time.perf_counter() + options.time)
         }
     except BaseException as error:
-        answer = {"error": f"{type(error).__name__}: {error}"}
+        answer = {"error": str(error) or type(error).__name__}
     print(json.dumps(answer), file=answers, flush=True)
     return int("error" in answer)
 
 
 if __name__ == "__main__":
-    status = main(sys.argv[1:])
-    # The threads still sleep at their gates; some states must be left to the thread that has them.
-    os._exit(status)
+    sys.exit(main(sys.argv[1:]))
