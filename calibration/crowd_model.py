@@ -18,7 +18,10 @@ model says, or less, is the model's error at each switch that a waiter forces.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from gilplan.calibration.crowd import Condition, CrowdPoint
+from gilplan.calibration.fits import Floats
 from gilplan.model.arrivals import Closed
 from gilplan.model.bounds import Demands
 from gilplan.model.cold_start import ColdStart
@@ -73,8 +76,8 @@ class CrowdModel:
         None without a point, and of a program that gives up the GIL all the time: what its
         hand-offs cost cannot be told from cold caches.
 
-        Two threads at a short interval give what a GIL from another core costs, many threads what
-        the time off the cores does, and both at a long interval for how much work.
+        Two threads give what a GIL from another core costs, many threads what the time off the
+        cores does, and short beside long intervals for how much work.
         """
         held = workload.mean_demand(SegmentKind.PYTHON, SegmentKind.HELD_NATIVE)
         if not points or held < SHORTEST_HOLD * Demands.of(workload).releases:
@@ -130,6 +133,9 @@ class _Fit:
         counts = sorted({point.threads for point in points} - {PAIR})
         self._crowds = [_by_interval(points, count) for count in counts] or [self._pairs]
         self._alone = model.cost(workload, 1, points[0].interval).task_time
+        demands = Demands.of(workload)
+        held = workload.mean_demand(SegmentKind.PYTHON, SegmentKind.HELD_NATIVE)
+        self._stretch = held / demands.releases if demands.releases else float("inf")
 
     def best(self) -> ColdStart:
         """Return the slow-downs, and the work that they last for, with the least excess.
@@ -156,12 +162,16 @@ class _Fit:
         )
 
     def _with_moved(self, found: ColdStart) -> ColdStart:
-        """Solve for what a GIL from another core costs."""
+        """Solve for what a GIL from another core costs, by least squares of the pairs' excess."""
         if not self._pairs:
             return found
-        quick = self._pairs[0]
-        moved = _root(lambda x: self._excess(quick, replace(found, moved=x)), MOST_SLOWDOWN)
-        return replace(found, moved=moved)
+        weights = self._cold_shares(self._pairs, found)
+
+        def excess(moved: float) -> float:
+            tried = replace(found, moved=moved)
+            return float(weights @ [self._excess(pair, tried) for pair in self._pairs])
+
+        return replace(found, moved=_root(excess, MOST_SLOWDOWN))
 
     def _with_slowdowns(self, found: ColdStart) -> ColdStart:
         """Come nearer to what time off the cores costs.
@@ -171,11 +181,20 @@ class _Fit:
         """
         slowdowns = list(found.slowdowns)
         for number, points in enumerate(self._crowds):
-            quick = points[0]
-            cold_share = min(found.warm_up / quick.hold_time, 1.0)
-            slowdown = slowdowns[number] - self._excess(quick, found) / cold_share
-            slowdowns[number] = min(max(slowdown, 0.0), MOST_SLOWDOWN)
+            weights = self._cold_shares(points, found)
+            missing = -float(weights @ [self._excess(point, found) for point in points])
+            slowdowns[number] = min(max(slowdowns[number] + missing, 0.0), MOST_SLOWDOWN)
         return replace(found, slowdowns=tuple(slowdowns))
+
+    def _cold_shares(self, points: Sequence[CrowdPoint], found: ColdStart) -> Floats:
+        """Return what to weight each point's excess by to step towards the least squares.
+
+        Excess grows with the slow-down by the share of a turn that is cold; a turn ends with the
+        interval, or when the thread gives up the GIL.
+        """
+        turns = np.array([min(point.hold_time, self._stretch) for point in points])
+        shares = np.minimum(found.warm_up / turns, 1.0)
+        return np.asarray(shares / (shares @ shares))
 
     def _excess(self, point: CrowdPoint, cold_start: ColdStart) -> float:
         """Return how much more processor time the model shows than was measured, of that alone."""
