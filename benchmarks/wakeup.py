@@ -19,6 +19,7 @@ from neighbours import Rows, computing_threads, one_interpreter, print_errors, r
 from gilplan.calibration.builds import Build
 from gilplan.calibration.profile import Profile
 from gilplan.model.durations import Deterministic
+from gilplan.model.latency import usual_latency_by_idle_time
 from gilplan.model.workload import Segment, SegmentKind, Task, Workload
 from gilplan.planner import predict
 
@@ -66,8 +67,10 @@ def measured(build: Build, computing: int, interval: float, time: float) -> list
 
 def predicted(profile: Profile, build: str, computing: int, interval: float) -> list[float]:
     """Return the same as the model has it."""
-    # In the model a wait takes the time given: in reality the timer's slack comes on top.
-    wait = SLEEP + profile.machine.timer_slack.value
+    # In the model a wait takes the time given, all in all: in reality the timer's slack and the
+    # wake-up come on top.
+    usual = usual_latency_by_idle_time(profile.machine.wake_latency)
+    wait = SLEEP + profile.machine.timer_slack.value + usual(round(SLEEP * 1e9)) / 1e9
     task = Task(
         name="sleeper",
         segments=(

@@ -38,6 +38,20 @@ def latency_by_idle_time(latency: WakeLatency, rng: np.random.Generator) -> Call
     return draw
 
 
+def usual_latency_by_idle_time(latency: WakeLatency) -> Callable[[int], int]:
+    """Return a function from idle time to the median latency, both integer nanoseconds.
+
+    In between linear in the logarithm of the idle time, beyond the ends the end's own.
+    """
+    knots = np.log(latency.idle_times) + log(1e9)
+    medians = [to_ns(float(np.median(draws.samples))) for draws in latency.latencies]
+
+    def usual(idle_time: int) -> int:
+        return round(float(np.interp(log(max(idle_time, 1)), knots, medians)))
+
+    return usual
+
+
 def signal_time_by_idle_time(machine: Machine) -> Callable[[int], int]:
     """Return the waker's CPU time against the woken core's idle time, both integer nanoseconds.
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from gilplan.model.cores import Cores
 from gilplan.model.event_loop import ACQUIRE, COMPUTE, RELEASE, WAIT, LoopLock, Operation
+from gilplan.model.latency import usual_latency_by_idle_time
 from gilplan.model.lock import Lock
 from gilplan.model.scenario import Scenario
 from gilplan.model.streams import NANOSECONDS, Purpose, blocks, stream, times_ns
@@ -26,6 +27,7 @@ class Programs:
     def __init__(self, scenario: Scenario, cores: Cores) -> None:
         self._scenario = scenario
         self._cores = cores
+        self._usual_latency = usual_latency_by_idle_time(scenario.machine.wake_latency)
         self._locks: dict[tuple[int, str], Lock] = {}
 
     def steps(self, worker: Worker, index: int, process: int) -> list[list[Step]]:
@@ -93,7 +95,7 @@ class Programs:
                 continue
             place = next(places)
             if segment.kind is SegmentKind.WAIT:
-                steps.append(partial(worker.wait, self._time(segment, index, place, origin)))
+                steps.append(partial(worker.wait, self._wait(segment, index, place, origin)))
             else:
                 steps.append(self._compute(segment, worker, index, place, origin))
         return steps
@@ -124,6 +126,20 @@ class Programs:
                 steps = worker.prepared(task, [step])
                 operations += [(COMPUTE, step) for step in steps]
         return operations
+
+    def _wait(self, segment: Segment, index: int, place: int, origin: int | None) -> Draw:
+        """Return what draws the time until the thread is woken.
+
+        A wait was measured around the call, so the wake-up on a core that was idle meanwhile is
+        part of it.
+        """
+        draw, usual = self._time(segment, index, place, origin), self._usual_latency
+
+        def wait() -> int:
+            whole = draw()
+            return max(whole - usual(whole), 0)
+
+        return wait
 
     def _compute(
         self, segment: Segment, worker: Worker, index: int, place: int, origin: int | None

@@ -21,7 +21,7 @@ class SegmentKind(StrEnum):
     PYTHON = "python"  # bytecode: holds the GIL, yields at an eval-breaker poll
     HELD_NATIVE = "held_native"  # a C call that keeps the GIL: cannot be interrupted
     RELEASED_NATIVE = "released_native"  # a C call that computes without the GIL
-    WAIT = "wait"  # blocked: neither processor nor GIL
+    WAIT = "wait"  # blocked: neither processor nor GIL; until it runs again on an idle core
     CRITICAL = "critical"  # holds a named application lock around inner segments
 
 
