@@ -118,6 +118,26 @@ def test_where_only_two_threads_completed_tasks_these_tell_all(model: CrowdModel
     assert found.moved == pytest.approx(0.6, rel=0.25)
 
 
+def test_pairs_that_contradict_each_other_are_met_in_the_middle(model: CrowdModel):
+    """The program gives up the GIL before either interval ends: both should say the same."""
+    warm = workload(*RELEASING)
+    alone = model.cost(warm, 1, 1e-3).task_time
+    points = tuple(
+        CrowdPoint(
+            threads=2,
+            interval=interval,
+            cycles=((alone, ratio * alone),),
+            controls=((1e-4, model.controls[2, interval] * 1e-4),),
+        )
+        for interval, ratio in ((1e-4, 1.1), (1e-3, 1.3))
+    )
+    found = model.cold_start(points, warm)
+    assert found is not None
+    for point in points:
+        shown = model.cost(workload(*RELEASING, cold=found), 2, point.interval)
+        assert shown.task_time / alone == pytest.approx(1.2, abs=0.03)
+
+
 def test_without_a_gil_only_turns_on_the_cores_count(profile: Profile):
     model = CrowdModel(profile.runtime("3.13.5t"), profile.machine, {(8, 3e-3): 1.0})
     warm = workload(*COMPUTING)

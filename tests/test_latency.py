@@ -7,7 +7,11 @@ import pytest
 from gilplan.model.durations import Empirical
 from gilplan.model.errors import InvalidValue
 from gilplan.model.estimate import Estimate
-from gilplan.model.latency import least_idle_time, signal_time_by_idle_time
+from gilplan.model.latency import (
+    least_idle_time,
+    signal_time_by_idle_time,
+    usual_latency_by_idle_time,
+)
 from gilplan.model.machine import Machine, WakeLatency
 from gilplan.model.workload import Work
 
@@ -48,6 +52,16 @@ def test_waking_costs_more_the_longer_the_core_slept(idle_time: int, signal_time
 def test_waking_costs_the_same_after_any_idle_time_where_only_that_was_measured():
     cost = signal_time_by_idle_time(machine(replace(WAKE, signal_factors=())))
     assert {cost(idle_time) for idle_time in (0, 10_000, 10**9)} == {10_000}
+
+
+@pytest.mark.parametrize(
+    ("idle_time", "latency"),
+    [(0, 20_000), (10_000, 20_000), (100_000, 30_000), (1_000_000, 40_000), (10**10, 40_000)],
+)
+def test_usual_latency_is_the_median_after_such_an_idle_time(idle_time: int, latency: int):
+    after = Empirical((1e-5, 2e-5, 9e-5)), Empirical((4e-5, 3e-5, 8e-5))
+    usual = usual_latency_by_idle_time(WakeLatency(idle_times=(1e-5, 1e-3), latencies=after))
+    assert usual(idle_time) == pytest.approx(latency, rel=1e-3)
 
 
 def test_each_idle_time_has_its_factor():

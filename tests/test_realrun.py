@@ -177,3 +177,15 @@ def test_crowds_are_measured_even_where_a_state_belongs_to_its_thread(build, pro
     points = measure_crowd(build, PROGRAMS[program], time=0.1)
     assert points
     assert min(min(cycle) for point in points for cycle in point.cycles) > 0
+
+
+@pytest.mark.interpreters
+def test_program_that_fails_in_a_crowd_says_why(tmp_path):
+    program = tmp_path / "failing.py"
+    program.write_text(
+        "def setup():\n    raise ValueError('no data')\n"
+        "STEPS = (('compute', 'python', 'bytecode', print),)\n",
+        encoding="utf-8",
+    )
+    with pytest.raises(MeasurementFailed, match="ValueError: no data"):
+        measure_crowd(BUILDS[0], program, time=0.1)

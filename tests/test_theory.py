@@ -276,3 +276,19 @@ def test_times_that_belong_together_are_equally_many() -> None:
     )
     with pytest.raises(InvalidValue, match="together"):
         replace(uneven.tasks[0], together=True)
+
+
+@pytest.mark.parametrize("wake_latency", [0.0, 1e-4])
+def test_wait_lasts_until_the_thread_runs_again_on_an_idle_core(wake_latency: float):
+    """It is measured around the call: the wake-up is part of it."""
+    seen = simulated(
+        program(
+            (SegmentKind.WAIT, Deterministic(2e-3)),
+            (SegmentKind.RELEASED_NATIVE, Deterministic(5e-4)),
+        ),
+        arrivals=Closed(),
+        threads=1,
+        run_time=1.0,
+        wake_latency=wake_latency,
+    )
+    assert seen.mean == pytest.approx(2.5e-3, rel=1e-6)
