@@ -7,17 +7,18 @@
 with a single thread of one and the same build, so that layouts and builds can be compared; then
 it asks the plan, which knows the program's steps in a single thread, how fast it is in one on
 each build, and without a GIL what two threads cost each other. The recommended layout and the
-three that measured best are then measured again, in eight rounds of processes of their own: the
-best of many noisy figures is partly the luckiest, and where a process's memory happens to lie
-makes it some per cent faster or slower for all its life. From that follows what the recommended
-one loses, and from the scatter of the rounds how sure that is.
+three that measured best are then measured again, in rounds of processes of their own: the best of
+many noisy figures is partly the luckiest, and where a process's memory happens to lie makes it some
+per cent faster or slower for all its life. From that follows what the recommended one loses, and
+from the scatter of the rounds how sure that is: there are eight, and more, up to 32, until it is
+known to 1 %.
 
 ``rates`` searches the highest rate at which p99 holds under Poisson arrivals for real, and sets
 the predicted one beside it. The limit is ten times the task's own time, 50 ms
 at least.
 
-Needs an idle machine. One program takes about 3 s per layout and 90 s for the finalists, and 6
-trials of ``--time`` per rate. ``--json FILE`` keeps everything.
+Needs an idle machine. One program takes about 3 s per layout and 90 s or more for the finalists,
+and 6 trials of ``--time`` per rate. ``--json FILE`` keeps everything.
 """
 
 import argparse
@@ -52,7 +53,9 @@ PROGRAMS = (
     "sqlite_report", "zlib_archive", "paced_parser", "edit_distance",
 )  # fmt: skip
 TURNS = Turns(count=12, window=0.1, reference_window=0.04, warmup=0.15, uninterrupted=0.05)
-FINALISTS, ROUNDS = 3, 8
+FINALISTS, ROUNDS, MOST_ROUNDS = 3, 8, 32
+#: To what a loss should be known.
+SURE = 0.01
 LIMIT = 10.0
 #: Below this a host that stops a virtual core for a moment decides, not the program.
 LEAST_LIMIT = 0.05
@@ -106,14 +109,13 @@ def choose_layouts(
     by_rate = sorted(measured, key=lambda layout: -measured[layout][0])
     finalists = list(dict.fromkeys((recommended, *by_rate[:FINALISTS])))
     final = measure_again(finalists, path, {build.name: build for build in builds}, reference)
-    best = max(final, key=lambda layout: final[layout][0])
-    mine, theirs = final[recommended], final[best]
+    best, loss, noise = loss_of(recommended, final)
     return {
         "program": program,
         "recommended": str(recommended),
         "best": str(best),
-        "loss": 1 - mine[0] / theirs[0],
-        "noise": 1.645 * float(np.hypot(mine[1] / mine[0], theirs[1] / theirs[0])),
+        "loss": loss,
+        "noise": noise,
         "final": {str(layout): value for layout, value in final.items()},
         "measured": {str(layout): value for layout, value in measured.items()},
         "predicted": {
@@ -123,19 +125,39 @@ def choose_layouts(
     }
 
 
+def loss_of(
+    recommended: Layout, final: dict[Layout, tuple[float, float]]
+) -> tuple[Layout, float, float]:
+    """Return the best layout, what the recommended one loses to it, and half its 90 % interval."""
+    best = max(final, key=lambda layout: final[layout][0])
+    mine, theirs = final[recommended], final[best]
+    noise = 1.645 * float(np.hypot(mine[1] / mine[0], theirs[1] / theirs[0]))
+    return best, 1 - mine[0] / theirs[0], noise
+
+
 def measure_again(
     layouts: list[Layout], path: Path, builds: dict[str, Build], reference: Build
 ) -> dict[Layout, tuple[float, float]]:
-    """Return each layout's relative throughput and standard error, measured in rounds."""
+    """Return each layout's relative throughput and standard error, measured in rounds.
+
+    The first one is that whose loss should be known.
+    """
     runs: dict[Layout, list[float]] = {layout: [] for layout in layouts}
-    for _ in range(ROUNDS):
+    final: dict[Layout, tuple[float, float]] = {}
+    for done in range(1, MOST_ROUNDS + 1):
         for layout, taken in runs.items():
             run = measure_paired(builds[layout.build], path, layout, TURNS, reference=reference)
             taken.append(run.relative_throughput)
-    return {
-        layout: (float(np.mean(taken)), float(np.std(taken, ddof=1) / np.sqrt(ROUNDS)))
-        for layout, taken in runs.items()
-    }
+        if done < ROUNDS:
+            continue
+        final = {
+            layout: (float(np.mean(taken)), float(np.std(taken, ddof=1) / np.sqrt(done)))
+            for layout, taken in runs.items()
+        }
+        best, _, noise = loss_of(layouts[0], final)
+        if best == layouts[0] or noise <= SURE:
+            break
+    return final
 
 
 def workload_of(
