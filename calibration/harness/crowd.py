@@ -198,7 +198,8 @@ class Member:
 
 def serve(path: str, threads: int, commands: int, answers: int) -> None:
     """Run phases on command until there are no more."""
-    with os.fdopen(commands, encoding="utf-8") as told, os.fdopen(answers, "w") as tells:
+    told, tells = os.fdopen(commands, encoding="utf-8"), os.fdopen(answers, "w", encoding="utf-8")
+    with told, tells:
         try:
             crowd = Crowd(execute(WORKER)["load"](path), threads)
             print(json.dumps({"value": crowd.task_time}), file=tells, flush=True)
