@@ -79,8 +79,7 @@ class CrowdModel:
         Two threads give what a GIL from another core costs, many threads what the time off the
         cores does, and short beside long intervals for how much work.
         """
-        held = workload.mean_demand(SegmentKind.PYTHON, SegmentKind.HELD_NATIVE)
-        if not points or held < SHORTEST_HOLD * Demands.of(workload).releases:
+        if not points or _stretch(workload) < SHORTEST_HOLD:
             return None
         return _Fit(self, workload, points).best()
 
@@ -133,9 +132,7 @@ class _Fit:
         counts = sorted({point.threads for point in points} - {PAIR})
         self._crowds = [_by_interval(points, count) for count in counts] or [self._pairs]
         self._alone = model.cost(workload, 1, points[0].interval).task_time
-        demands = Demands.of(workload)
-        held = workload.mean_demand(SegmentKind.PYTHON, SegmentKind.HELD_NATIVE)
-        self._stretch = held / demands.releases if demands.releases else float("inf")
+        self._stretch = _stretch(workload)
 
     def best(self) -> ColdStart:
         """Return the slow-downs, and the work that they last for, with the least excess.
@@ -209,6 +206,13 @@ def _control() -> Workload:
         name="compute", kind=SegmentKind.PYTHON, duration=Deterministic(CONTROL_TIME)
     )
     return Workload(name="control", tasks=(Task(name="control", segments=(computing,)),))
+
+
+def _stretch(workload: Workload) -> float:
+    """Return for how long the GIL is held between two releases, in seconds."""
+    held = workload.mean_demand(SegmentKind.PYTHON, SegmentKind.HELD_NATIVE)
+    releases = Demands.of(workload).releases
+    return held / releases if releases else float("inf")
 
 
 def _by_interval(points: Sequence[CrowdPoint], threads: int) -> list[CrowdPoint]:

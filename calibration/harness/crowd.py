@@ -170,7 +170,7 @@ class Member:
 
     def __init__(self, path: str, threads: int) -> None:
         commands, self.commands = os.pipe()
-        self.answers, answers = os.pipe()
+        answered, answers = os.pipe()
         if os.fork() == 0:
             os.close(self.commands)
             try:
@@ -179,7 +179,7 @@ class Member:
                 os._exit(0)
         os.close(commands)
         os.close(answers)
-        self.stream = os.fdopen(self.answers, encoding="utf-8")
+        self.stream = os.fdopen(answered, encoding="utf-8")
         self.task_time: float = self.answer()
 
     def answer(self) -> Any:
