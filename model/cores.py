@@ -172,7 +172,7 @@ class Cores:
         """
         thread.waking = True
         thread.value = value
-        core = self._placement.core_for(thread, None if waker is None else waker.core, sync=sync)
+        core = self._placement.core_for(thread, waker, sync=sync)
         if thread.last_core is not None and core is not thread.last_core:
             self._carry_load(thread, thread.last_core, core)
         core.load.change(1)

@@ -3,8 +3,11 @@
 First it chooses between the thread's last core and its waker's: the last one if that is idle, else
 the one with the lighter load (`wake_affine_weight`). Threads that wake one another thus gather on
 a core. A waker that says it is about to sleep, as one does that writes to a socket or a pipe,
-counts as gone: alone on its core, it has the thread come there (`wake_affine_idle`). Then
-`select_idle_sibling` takes the first of these that is idle:
+counts as gone: alone on its core, it has the thread come there (`wake_affine_idle`). But one who
+wakes many threads in turn is not followed by one who does so less (`wake_wide`): a server that also
+hands a GIL to others does not draw its client to its core.
+
+Then `select_idle_sibling` takes the first of these that is idle:
 
 1. the core chosen;
 2. the one on which it had run before it last went to another (`recent_used_cpu`);
@@ -52,20 +55,25 @@ class Placement:
         self._cores_searched = cores_searched
         self._stays = stays
 
-    def core_for(self, thread: Thread, waker: Core | None, *, sync: bool = False) -> Core:
+    def core_for(self, thread: Thread, waker: Thread | None, *, sync: bool = False) -> Core:
         """Return the core on which the thread is to run or to wait.
 
-        ``waker`` is the core of the one who wakes it, None for a timer's interrupt, ``sync``
-        whether that one says that it is about to sleep (`WF_SYNC`). One that lingers in a queue
-        stays there. The threads of an interpreter have all set up on the same
+        ``waker`` is the one who wakes it, None for a timer's interrupt (a deed of whom it
+        interrupts), ``sync`` whether that one says that it is about to sleep (`WF_SYNC`). One that
+        lingers in a queue stays there. The threads of an interpreter have all set up on the same
         core when they start: one after the other, behind its GIL.
         """
         last = thread.last_core or self._cores[thread.interpreter % len(self._cores)]
-        if last.thread is None or thread.lingers:
+        if thread.lingers:
+            return last
+        current = waker or last.thread
+        if current is not None:
+            current.wakees.record(thread)
+        if last.thread is None:
             return last
         chosen = last
-        if waker is not None and waker is not last:
-            chosen = self._lighter(thread, last, waker, sync=sync)
+        if waker is not None and not self._wide(waker, thread):
+            chosen = self._lighter(thread, last, waker.core, sync=sync)
         recent, thread.recent_core = thread.recent_core, last
         if recent is not None and recent not in (last, chosen) and self._available(recent):
             return recent
@@ -76,7 +84,9 @@ class Placement:
                 return core
         return chosen
 
-    def _lighter(self, thread: Thread, last: Core, waker: Core, *, sync: bool) -> Core:
+    def _lighter(self, thread: Thread, last: Core, waker: Core | None, *, sync: bool) -> Core:
+        if waker is None or waker is last:
+            return last
         mine = thread.load.average()
         with_waker = waker.load.average() + mine
         if sync and waker.thread is not None:
@@ -84,6 +94,9 @@ class Placement:
                 return waker
             with_waker -= waker.thread.load.average()
         return waker if with_waker < BIAS * (last.load.average() - mine) else last
+
+    def _wide(self, waker: Thread, thread: Thread) -> bool:
+        return waker.wakees.differ_widely(thread.wakees, cores=self._cores_searched)
 
     def searched(self) -> int:
         """Return how many cores are looked at for an idle one."""

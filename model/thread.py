@@ -8,6 +8,7 @@ from gilplan.model.clock import Clock
 from gilplan.model.recent_average import RecentAverage
 from gilplan.model.recorder import Recorder, State
 from gilplan.model.timers import Timer
+from gilplan.model.wakees import Wakees
 from gilplan.model.workload import Work
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ class Thread:
     ``work_left`` of CPU time at full speed. ``processor_time`` is how much CPU time it has had.
     ``vruntime``, ``deadline``, ``protected_until``, ``lag``, ``time_to_deadline`` and ``lingers``
     are the scheduler's (see `RunQueue`), as are ``load``, the average of whether it runs or waits
-    for a core, and ``recent_core`` (`Placement`).
+    for a core, ``recent_core`` and ``wakees`` (`Placement`).
     ``overhead`` is CPU time that its next stretch pays on top. ``poll_time`` draws the time to the
     next eval-breaker poll while bytecode runs, and is None where nothing polls; a poll that
     cuts a stretch short leaves the rest in ``unfinished``. ``timer`` ends its timed wait. The
@@ -35,7 +36,8 @@ class Thread:
         "lag", "last_core", "left_at", "lingers", "load", "moved_slowdown", "overhead", "poll_time",
         "processor_time", "protected_until", "recent_core", "recorder", "resumed_at", "since",
         "slowdown", "slowdown_after", "speed", "state", "time_to_deadline", "timer", "times",
-        "unfinished", "value", "vruntime", "wake_work", "waking", "warm_work", "work", "work_left",
+        "unfinished", "value", "vruntime", "wake_work", "wakees", "waking", "warm_work", "work",
+        "work_left",
     )  # fmt: skip
 
     def __init__(
@@ -57,6 +59,7 @@ class Thread:
         self.core: Core | None = None
         self.last_core: Core | None = None
         self.recent_core: Core | None = None
+        self.wakees = Wakees(env)
         self.work = Work.BYTECODE
         self.work_left = 0
         self.resumed_at = 0

@@ -27,7 +27,8 @@ class Machine:
         ]
         self.utilisation = RecentAverage(self.clock)
         for k in busy:
-            self.cores[k].thread = Thread(self.clock, index=k)
+            self.cores[k].thread = thread = Thread(self.clock, index=k)
+            thread.core = self.cores[k]
             self.utilisation.change(1)
         self.clock.run(until=40 * HALF_LIFE)
         self.placement = Placement(
@@ -42,13 +43,18 @@ class Machine:
         waker: int | None = None,
         lingers: bool = False,
         sync: bool = False,
+        flips: int = 0,
     ) -> int:
-        """Return the core that a thread gets which ran on core ``last``."""
+        """Return the core that a thread gets which ran on core ``last``.
+
+        ``waker`` is the core of the one who wakes it, ``flips`` its own changes of wakee.
+        """
         thread = Thread(self.clock, index=99)
+        thread.wakees.flips = flips
         thread.last_core = self.cores[last]
         thread.recent_core = None if recent is None else self.cores[recent]
         thread.lingers = lingers
-        by = None if waker is None else self.cores[waker]
+        by = None if waker is None else self.cores[waker].thread
         return self.placement.core_for(thread, by, sync=sync).index
 
 
@@ -140,10 +146,11 @@ def test_load_that_the_thread_itself_is_counts_for_either_core():
     thread.load.shift(0.5)
     machine.cores[0].load.shift(1.5)
     machine.cores[1].load.shift(0.5)
+    waker = machine.cores[1].thread
     # There 1.0 without it, here 1.0 with it.
-    assert machine.placement.core_for(thread, machine.cores[1]).index == 1
+    assert machine.placement.core_for(thread, waker).index == 1
     machine.cores[1].load.shift(0.1)
-    assert machine.placement.core_for(thread, machine.cores[1]).index == 0
+    assert machine.placement.core_for(thread, waker).index == 0
 
 
 def test_waker_about_to_sleep_has_the_thread_come_to_its_core_unless_others_wait_there():
@@ -173,3 +180,32 @@ def test_load_of_a_waker_about_to_sleep_does_not_count():
     # 2 - 1 with the waker against 1: within the bias for the last core, but for that load less.
     assert machine.chosen(last=1, waker=0) == 1
     assert machine.chosen(last=1, waker=0, sync=True) == 0
+
+
+@pytest.mark.parametrize(
+    # Far more is twice as much on two cores, and a thread's 20 of the kernel's always count.
+    ("of_waker", "own", "expected"),
+    [(0, 0, 0), (39, 0, 0), (40, 0, 1), (100, 51, 0), (100, 50, 1), (51, 100, 0), (50, 100, 1)],
+)
+def test_thread_does_not_come_to_a_waker_that_wakes_far_more_of_them_or_far_fewer(
+    of_waker: int, own: int, expected: int
+):
+    machine = Machine(2, busy={0, 1})
+    waker = machine.cores[0].thread
+    assert waker is not None
+    waker.wakees.record(Thread(machine.clock, index=7))
+    waker.wakees.flips = of_waker - 1  # to which comes this one, another than the last time
+    machine.cores[0].queue.members = [waker]
+    machine.cores[0].queue.current = waker
+    assert machine.chosen(last=1, waker=0, sync=True, flips=own) == expected
+
+
+def test_timer_counts_for_the_thread_that_it_interrupts():
+    machine = Machine(2, busy={0})
+    running = machine.cores[0].thread
+    assert running is not None
+    for index in (7, 8):
+        thread = Thread(machine.clock, index=index)
+        thread.last_core = machine.cores[0]
+        machine.placement.core_for(thread, None)
+    assert running.wakees.flips == 2
