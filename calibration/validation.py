@@ -63,8 +63,17 @@ class Measurements:
         key = (build, samples.program)
         self.steps[key] = self.steps[key].joined(samples) if key in self.steps else samples
 
-    def workloads(self, profile: Profile) -> dict[tuple[str, str], Workload]:
-        """Return what each program demands under each build, by (build, program)."""
+    def workloads(
+        self,
+        profile: Profile,
+        *,
+        executor: Executor | None = None,
+        progress: Progress | None = None,
+    ) -> dict[tuple[str, str], Workload]:
+        """Return what each program demands under each build, by (build, program).
+
+        What cold caches cost is fitted for one after the other, or by the executor's workers.
+        """
         by_build: dict[str, list[tuple[CrowdPoint, ...]]] = {}
         for (build, _), crowd in self.crowds.items():
             by_build.setdefault(build, []).append(crowd)
@@ -72,15 +81,24 @@ class Measurements:
             build: CrowdModel(profile.runtime(build), profile.machine, control_ratios(crowds))
             for build, crowds in by_build.items()
         }
-        found = {}
-        for (build, program), samples in self.steps.items():
-            workload = workload_from_steps(program, samples, build)
-            crowd = self.crowds.get((build, program), ())
-            found[build, program] = replace(
-                workload,
-                cold_start=models[build].cold_start(crowd, workload) if crowd else None,
+        found = {
+            (build, program): replace(
+                workload_from_steps(program, samples, build),
                 seen_on=self.seen.get((build, program), ()),
             )
+            for (build, program), samples in self.steps.items()
+        }
+        keys = [key for key in found if self.crowds.get(key)]
+        colds = (executor.map if executor is not None else map)(
+            CrowdModel.cold_start,
+            [models[build] for build, _ in keys],
+            [self.crowds[key] for key in keys],
+            [found[key] for key in keys],
+        )
+        for done, (key, cold) in enumerate(zip(keys, colds, strict=True), 1):
+            found[key] = replace(found[key], cold_start=cold)
+            if progress is not None:
+                progress("fitted {1} on {0}".format(*key), done, len(keys))
         return found
 
 
@@ -196,7 +214,7 @@ def compare(
         if cell in measurements.runs and cell not in measurements.failures
     ]
     cores = profile.machine.cores
-    workloads = measurements.workloads(profile)
+    workloads = measurements.workloads(profile, executor=executor, progress=progress)
     wanted = [workloads[cell.layout.build, cell.program] for cell in cells]
     layouts = [cell.layout for cell in cells]
     rows: list[Row] = []
