@@ -1,6 +1,6 @@
 """An echo thread beside threads that compute: measured for real, and predicted.
 
-    .venv/bin/python benchmarks/echo.py [--builds 3.13,3.14] [--time 1.5] [--json FILE]
+    .venv/bin/python benchmarks/echo.py [--builds 3.13,3.14] [--time 0.8] [--json FILE]
 
 One thread of a process answers a client in another process over TCP; 0, 1, 2 or 4 threads of the
 same process compute for ever under the same GIL, at switch intervals from 10 us to 100 ms: Dave
@@ -8,7 +8,8 @@ Beazley's experiment (2010), which shows what a system call costs that gives up 
 
 What is measured beforehand is the echo alone on one core, where nothing ever idles: its requests
 per second, and how long a ``sendall`` and a ``recv`` take. The client is part of the model, for it
-shares the cores. The rest is predicted. Needs an idle machine with at least two cores.
+shares the cores. The rest is predicted. Each cell is measured in five rounds. Needs an idle machine
+with at least two cores.
 """
 
 import os
@@ -20,7 +21,15 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from time import perf_counter
 
-from neighbours import Rows, computing_threads, one_interpreter, print_errors, run
+from neighbours import (
+    Rows,
+    Seen,
+    computing_threads,
+    in_rounds,
+    one_interpreter,
+    print_errors,
+    run,
+)
 
 from gilplan.calibration.builds import Build
 from gilplan.calibration.profile import Profile
@@ -155,9 +164,10 @@ def compare(build: Build, profile: Profile, time: float) -> Rows:
         for interval in (INTERVALS if computing else (5e-3,))
     ]
     # All of them before the first prediction: as soon as possible after the hand-offs.
-    seen = [run_echo(build, *cell, time) for cell in cells]
+    rounds = in_rounds(lambda *cell: run_echo(build, *cell, time), cells)
     rows: Rows = []
-    for (computing, interval), measured in zip(cells, seen, strict=True):
+    for (computing, interval), of_cell in zip(cells, rounds, strict=True):
+        seen = Seen.of(of_cell)
         layout = one_interpreter(profile, build.name, interval)
         workload = echo_workload(sides.client_time, computing, build.name)
         arrivals = Closed(connection=sides)
@@ -172,24 +182,22 @@ def compare(build: Build, profile: Profile, time: float) -> Rows:
                 "build": build.name,
                 "computing": computing,
                 "switch_interval": interval,
-                "measured": measured,
-                "predicted": predicted,
-                "error": predicted / measured - 1,
+                **seen.columns("rate", predicted),
             }
         )
         print(
             f"{build.name:9} {computing} computing, {interval * 1e3:g} ms: "
-            f"measured {measured:8.1f}/s, predicted {predicted:8.1f}/s, "
-            f"error {predicted / measured - 1:+.0%}",
+            f"measured {seen.median:8.1f}/s ({seen.least:.1f} to {seen.most:.1f}), "
+            f"predicted {predicted:8.1f}/s, error {predicted / seen.median - 1:+.0%}",
             flush=True,
         )
     return rows
 
 
 def main() -> None:
-    rows = run(compare, "An echo thread beside computing ones.", time=1.5)
-    frequent = [row for row in rows if float(str(row["measured"])) > 50]
-    print_errors("over 50 requests/s", frequent, "error")
+    rows = run(compare, "An echo thread beside computing ones.", time=0.8)
+    frequent = [row for row in rows if float(str(row["measured_rate"])) > 50]
+    print_errors("over 50 requests/s", frequent, "rate")
 
 
 if __name__ == "__main__":

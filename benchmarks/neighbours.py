@@ -2,9 +2,11 @@
 
 import argparse
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import TypeVar
 
 import numpy as np
 from chosen_builds import chosen_builds
@@ -18,7 +20,46 @@ from gilplan.model.workload import Segment, SegmentKind, Task
 from gilplan.planner.progress import progress
 
 Rows = list[dict[str, object]]
+T = TypeVar("T")
 SPIN_TIME = 0.05
+#: Every cell is measured so often, each round in the same order.
+ROUNDS = 5
+#: What a prediction may be off.
+BAR = 0.15
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the rounds measured of one figure: their median, the least and the most."""
+
+    median: float
+    least: float
+    most: float
+
+    @classmethod
+    def of(cls, values: Iterable[float]) -> "Seen":
+        values = sorted(values)
+        return cls(median=median(values), least=values[0], most=values[-1])
+
+    def columns(self, name: str, predicted: float) -> dict[str, object]:
+        """Return the columns of a row that has this figure and what was predicted for it."""
+        return {
+            f"measured_{name}": self.median,
+            f"least_{name}": self.least,
+            f"most_{name}": self.most,
+            f"predicted_{name}": predicted,
+            f"error_{name}": predicted / self.median - 1,
+            # Beyond what the rounds themselves differ by.
+            f"net_error_{name}": max(self.least / predicted - 1, predicted / self.most - 1, 0.0)
+            if predicted
+            else 1.0,
+        }
+
+
+def in_rounds(measure: Callable[..., T], cells: Sequence[tuple[int, float]]) -> list[list[T]]:
+    """Measure every cell once a round; return what each gave."""
+    rounds = [[measure(*cell) for cell in cells] for _ in range(ROUNDS)]
+    return [list(of_cell) for of_cell in zip(*rounds, strict=True)]
 
 
 def computing_threads(count: int) -> tuple[Task, ...]:
@@ -61,8 +102,19 @@ def run(compare: Callable[[Build, Profile, float], Rows], description: str, time
     return rows
 
 
-def print_errors(label: str, rows: Rows, column: str) -> None:
-    """Print the median and the worst of a column of relative errors."""
-    errors = sorted(abs(float(str(row[column]))) for row in rows)
-    if errors:
-        print(f"{label}: median error {median(errors):.0%}, worst {errors[-1]:.0%}", flush=True)
+def print_errors(label: str, rows: Rows, name: str) -> None:
+    """Print the median and the worst error of a figure, and how many are small enough."""
+    errors = sorted(abs(float(str(row[f"error_{name}"]))) for row in rows)
+    if not errors:
+        return
+    nets = [float(str(row[f"net_error_{name}"])) for row in rows]
+    print(
+        f"{label}: median error {median(errors):.0%}, worst {errors[-1]:.0%}; "
+        f"{_small(errors)} of {len(rows)} within {BAR:.0%}, "
+        f"{_small(nets)} within that of what some round measured",
+        flush=True,
+    )
+
+
+def _small(errors: Iterable[float]) -> int:
+    return sum(error <= BAR for error in errors)

@@ -1,11 +1,13 @@
 """How late a sleeping thread wakes up beside threads that compute: measured, and predicted.
 
-    .venv/bin/python benchmarks/wakeup.py [--builds 3.13,3.14] [--time 3] [--json FILE]
+    .venv/bin/python benchmarks/wakeup.py [--builds 3.13,3.14] [--time 2] [--json FILE]
 
 One thread sleeps for 3 ms again and again and notes how late it is; 1, 2 or 4 threads of the same
 process compute for ever under the same GIL. This is what an I/O thread pays for its neighbours:
 the timer's slack, the way to a core, and a switch interval (or several) until it has the GIL.
-Nothing of it is measured beforehand but the machine. Needs an idle machine with two cores or more.
+Nothing of it is measured beforehand but the machine. Each cell is measured in five rounds: lateness
+comes in steps (a sleep of 3 ms against turns of 5), and from one round to the next the median jumps
+from one step to another. Needs an idle machine with two cores or more.
 """
 
 import json
@@ -14,7 +16,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from neighbours import Rows, computing_threads, one_interpreter, print_errors, run
+from neighbours import (
+    Rows,
+    Seen,
+    computing_threads,
+    in_rounds,
+    one_interpreter,
+    print_errors,
+    run,
+)
 
 from gilplan.calibration.builds import Build
 from gilplan.calibration.profile import Profile
@@ -90,32 +100,37 @@ def compare(build: Build, profile: Profile, time: float) -> Rows:
     rows: Rows = []
     cells = [(computing, interval) for computing in COMPUTING for interval in INTERVALS]
     # All of them before the first prediction: as soon as possible after the hand-offs.
-    seen = [measured(build, computing, interval, time) for computing, interval in cells]
-    for (computing, interval), real in zip(cells, seen, strict=True):
+    rounds = in_rounds(lambda *cell: measured(build, *cell, time), cells)
+    for (computing, interval), of_cell in zip(cells, rounds, strict=True):
+        row: dict[str, object] = {
+            "build": build.name,
+            "computing": computing,
+            "switch_interval": interval,
+        }
+        shown = []
         model = predicted(profile, build.name, computing, interval)
-        errors = [a / b - 1 for a, b in zip(model, real, strict=True)]
-        rows.append(
-            {
-                "build": build.name,
-                "computing": computing,
-                "switch_interval": interval,
-                **{f"measured_p{p}": x for p, x in zip(PERCENTILES, real, strict=True)},
-                **{f"predicted_p{p}": x for p, x in zip(PERCENTILES, model, strict=True)},
-                **{f"error_p{p}": x for p, x in zip(PERCENTILES, errors, strict=True)},
-            }
+        for percentile, real, value in zip(
+            PERCENTILES, zip(*of_cell, strict=True), model, strict=True
+        ):
+            seen = Seen.of(real)
+            row |= seen.columns(f"p{percentile}", value)
+            shown.append(
+                f"p{percentile} measured {seen.median * 1e3:6.2f} ms "
+                f"({seen.least * 1e3:.2f} to {seen.most * 1e3:.2f}), "
+                f"predicted {value * 1e3:6.2f} ms ({value / seen.median - 1:+.0%})"
+            )
+        rows.append(row)
+        print(
+            f"{build.name:9} {computing} computing, {interval * 1e3:4g} ms: {', '.join(shown)}",
+            flush=True,
         )
-        shown = ", ".join(
-            f"p{p} measured {a * 1e3:6.2f} ms, predicted {b * 1e3:6.2f} ms ({e:+.0%})"
-            for p, a, b, e in zip(PERCENTILES, real, model, errors, strict=True)
-        )
-        print(f"{build.name:9} {computing} computing, {interval * 1e3:4g} ms: {shown}", flush=True)
     return rows
 
 
 def main() -> None:
-    rows = run(compare, "How late a sleeper wakes up beside a GIL.", time=3.0)
+    rows = run(compare, "How late a sleeper wakes up beside a GIL.", time=2.0)
     for p in PERCENTILES:
-        print_errors(f"p{p}", rows, f"error_p{p}")
+        print_errors(f"p{p}", rows, f"p{p}")
 
 
 if __name__ == "__main__":
