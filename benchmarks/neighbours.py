@@ -68,11 +68,12 @@ def computing_threads(count: int) -> tuple[Task, ...]:
     return tuple(Task(name=f"compute {number}", segments=(spin,)) for number in range(count))
 
 
-def one_interpreter(profile: Profile, build: str, interval: float) -> Layout:
-    """Return a process with one interpreter and one worker at a switch interval in seconds."""
+def one_interpreter(profile: Profile, build: str, interval: float, *, threads: int = 1) -> Layout:
+    """Return a process with one interpreter and its workers at a switch interval in seconds."""
     runtime = profile.runtime(build)
     return Layout(
         build=runtime.build,
+        threads=threads,
         gil="own" if runtime.gil_per_interpreter else "shared",
         switch_interval=interval,
     )

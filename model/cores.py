@@ -38,6 +38,8 @@ BALANCE_TIME = 128_000_000
 #: So long after it ran a thread is not moved to a core that falls idle, for its caches' sake, ns
 #: (`task_hot`, `sysctl_sched_migration_cost`).
 MIGRATION_COST = 500_000
+#: When a thread ran that the kernel does not take for cache hot, ns.
+LONG_AGO = -MIGRATION_COST
 #: After so many ticks at which it found no other, an idle core takes such a thread, too
 #: (`cache_nice_tries`).
 NICE_TRIES = 1
@@ -143,9 +145,7 @@ class Cores:
         assert core is not None, "only a thread on a core can block"
         thread.wake_work = 0
         thread.enter(state)
-        thread.core = None
-        if not thread.waking:
-            thread.left_at = self.env.now
+        thread.leave_core()
         thread.alarm = Alarm(self.env)
         core.queue.renew_deadline()
         core.queue.sleep(thread)
@@ -174,7 +174,7 @@ class Cores:
         thread.value = value
         core = self._placement.core_for(thread, waker, sync=sync)
         if thread.last_core is not None and core is not thread.last_core:
-            self._carry_load(thread, thread.last_core, core)
+            self._migrate(thread, thread.last_core, core)
         core.load.change(1)
         thread.load.change(1)
         if core.thread is None:
@@ -294,9 +294,7 @@ class Cores:
         self._account(thread)
         thread.alarm = thread.alarm.moved()
         thread.enter(State.WAITING_CORE)
-        thread.core = None
-        if not thread.waking:
-            thread.left_at = self.env.now
+        thread.leave_core()
         core.busy_time += self.env.now - core.occupied_at
         core.thread = None
         self._utilisation.change(-1)
@@ -311,7 +309,7 @@ class Cores:
         """Bring a thread that waits on another core, and did not run just now, to this idle one."""
         donor = max(self.cores, key=lambda other: len(other.queue.members))
         for thread in donor.queue.waiting():
-            if even_hot or self.env.now - thread.left_at >= MIGRATION_COST:
+            if even_hot or self.env.now - thread.ran_at >= MIGRATION_COST:
                 self._move(thread, donor, core)
                 return thread
         return None
@@ -320,10 +318,11 @@ class Cores:
         donor.queue.move(thread, core.queue)
         donor.load.change(-1)
         core.load.change(1)
-        self._carry_load(thread, donor, core)
+        self._migrate(thread, donor, core)
 
-    def _carry_load(self, thread: Thread, donor: Core, core: Core) -> None:
-        """Let what the thread did to its old core's load count for its new one."""
+    def _migrate(self, thread: Thread, donor: Core, core: Core) -> None:
+        """Let what it did to its old core's load count for the new one, where nothing is hot."""
+        thread.ran_at = LONG_AGO
         load = thread.load.average()
         donor.load.shift(-load)
         core.load.shift(load)

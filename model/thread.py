@@ -23,7 +23,8 @@ class Thread:
     ``work_left`` of CPU time at full speed. ``processor_time`` is how much CPU time it has had.
     ``vruntime``, ``deadline``, ``protected_until``, ``lag``, ``time_to_deadline`` and ``lingers``
     are the scheduler's (see `RunQueue`), as are ``load``, the average of whether it runs or waits
-    for a core, ``recent_core`` and ``wakees`` (`Placement`).
+    for a core, ``recent_core`` and ``wakees`` (`Placement`), and ``ran_at``, when it was last on a
+    core, if only to sleep again: ``left_at`` is when it last did more.
     ``overhead`` is CPU time that its next stretch pays on top. ``poll_time`` draws the time to the
     next eval-breaker poll while bytecode runs, and is None where nothing polls; a poll that
     cuts a stretch short leaves the rest in ``unfinished``. ``timer`` ends its timed wait. The
@@ -34,10 +35,10 @@ class Thread:
     __slots__ = (
         "alarm", "cold_work", "core", "deadline", "drop_requested", "env", "index", "interpreter",
         "lag", "last_core", "left_at", "lingers", "load", "moved_slowdown", "overhead", "poll_time",
-        "processor_time", "protected_until", "recent_core", "recorder", "resumed_at", "since",
-        "slowdown", "slowdown_after", "speed", "state", "time_to_deadline", "timer", "times",
-        "unfinished", "value", "vruntime", "wake_work", "wakees", "waking", "warm_work", "work",
-        "work_left",
+        "processor_time", "protected_until", "ran_at", "recent_core", "recorder", "resumed_at",
+        "since", "slowdown", "slowdown_after", "speed", "state", "time_to_deadline", "timer",
+        "times", "unfinished", "value", "vruntime", "wake_work", "wakees", "waking", "warm_work",
+        "work", "work_left",
     )  # fmt: skip
 
     def __init__(
@@ -80,6 +81,7 @@ class Thread:
         self.cold_work = 0
         self.warm_work = 0
         self.left_at = 0
+        self.ran_at = 0
         self.poll_time: Callable[[], int] | None = None
         self.drop_requested = False
         self.timer: Timer | None = None
@@ -98,6 +100,13 @@ class Thread:
         if self.recorder is not None:
             core = None if self.core is None else self.core.index
             self.recorder.thread_entered(now, self.index, state, core)
+
+    def leave_core(self) -> None:
+        """Have no core any more; one that woke in vain has not worked since it left before."""
+        self.core = None
+        self.ran_at = self.env.now
+        if not self.waking:
+            self.left_at = self.env.now
 
     def cool(self, warm_up: int) -> None:
         """Take into account how long the thread was off, now that it has a core that others had."""

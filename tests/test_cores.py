@@ -7,7 +7,7 @@ from statistics import median
 import pytest
 
 from gilplan.model.clock import Clock
-from gilplan.model.cores import Cores
+from gilplan.model.cores import LONG_AGO, Cores
 from gilplan.model.recorder import State
 from gilplan.model.thread import Thread
 from gilplan.model.workload import Work
@@ -184,12 +184,44 @@ def test_core_that_falls_idle_takes_a_waiting_thread_unless_it_ran_just_now(
     crowded = next(core for core in cores.cores if core is not home)
     (waiting,) = crowded.queue.waiting()
     # With both cores busy the lone thread is done after twice its time, and before a tick.
-    waiting.left_at = 2 * MS - ran_ago
+    waiting.ran_at = 2 * MS - ran_ago
     cores.env.run(until=2 * MS - 1)
     assert home is not None
     assert home.thread is lone
     cores.env.run(until=2 * MS + 1)
     assert (home.thread is waiting) is taken
+
+
+def test_thread_that_woke_in_vain_has_run_but_done_no_work():
+    cores = machine(1)
+    thread = Thread(cores.env, index=0)
+
+    def body():
+        cores.wake(thread)
+        yield thread.alarm
+        yield cores.run(thread, MS, Work.BYTECODE)
+        cores.block(thread, State.WAITING_GIL)
+        yield cores.env.timeout(5 * MS)
+        cores.wake(thread)
+        yield thread.alarm
+        cores.block(thread, State.WAITING_GIL)
+
+    cores.env.process(body())
+    cores.env.run(until=10 * MS)
+    assert (thread.left_at, thread.ran_at) == (MS, 6 * MS)
+
+
+def test_thread_that_has_changed_its_core_counts_as_one_that_has_not_run_for_long():
+    cores, done = machine(2), []
+    thread = hog(cores, 0, MS, done)
+    cores.env.run(until=2 * MS)
+    assert thread.ran_at == MS
+    hog(cores, 1, 10 * MS, done)
+    cores.env.run(until=3 * MS)
+    assert thread.last_core is not None
+    assert thread.last_core.thread is not None
+    cores.wake(thread)
+    assert thread.ran_at == LONG_AGO
 
 
 def test_idle_core_takes_even_a_thread_that_ran_just_now_when_ticks_bring_no_other():
