@@ -50,9 +50,7 @@ class Seen:
             f"predicted_{name}": predicted,
             f"error_{name}": predicted / self.median - 1,
             # Beyond what the rounds themselves differ by.
-            f"net_error_{name}": max(self.least / predicted - 1, predicted / self.most - 1, 0.0)
-            if predicted
-            else 1.0,
+            f"net_error_{name}": max(1 - predicted / self.least, predicted / self.most - 1, 0.0),
         }
 
 

@@ -3,12 +3,14 @@
 import json
 import os
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from gilplan.calibration.builds import Build, find_builds
+from gilplan.calibration.crowd import CrowdPoint
 from gilplan.calibration.pairing import PairedRun, Turns
 from gilplan.calibration.realrun import RealRun, shipped_programs
 from gilplan.calibration.steps import StepSamples, StepTimes
@@ -136,6 +138,20 @@ def measured_at(*rates: int) -> Measurements:
         )
     ]
     return measurements
+
+
+def test_cold_caches_are_fitted_alike_by_workers_and_say_how_far_they_are(profile):
+    measurements = measured_at(80, 80)
+    point = CrowdPoint(
+        threads=2, interval=0.001, cycles=((0.010, 0.012),), controls=((1e-4, 1.05e-4),)
+    )
+    measurements.crowds["3.13.0", "p"] = (point,)
+    steps: list[tuple[str, int, int]] = []
+    alone = measurements.workloads(profile, progress=lambda *step: steps.append(step))
+    with ThreadPoolExecutor(2) as executor:
+        assert measurements.workloads(profile, executor=executor) == alone
+    assert alone["3.13.0", "p"].cold_start is not None
+    assert steps == [("fitted p on 3.13.0", 1, 1)]
 
 
 def test_row_compares_prediction_with_the_mean_of_the_turns(profile):
