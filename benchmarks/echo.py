@@ -24,6 +24,7 @@ from time import perf_counter
 from neighbours import (
     Rows,
     Seen,
+    answer,
     computing_threads,
     in_rounds,
     one_interpreter,
@@ -45,7 +46,7 @@ WARM_UP = 0.2
 CALLS = 20_000
 #: Send and receive in one thread, so that nobody sleeps: what each takes, and reading the clock.
 SEND_AND_RECEIVE = """
-import socket, sys, time
+import json, socket, sys, time
 with socket.create_server(("127.0.0.1", 0)) as listener:
     sender = socket.create_connection(listener.getsockname())
     receiver, _ = listener.accept()
@@ -60,8 +61,7 @@ for _ in range(int(sys.argv[1])):
     sends.append(sent - began)
     receives.append(received - sent)
     readings.append(clock() - received)
-for times in sends, receives, readings:
-    print(sorted(times)[len(times) // 2])
+print(json.dumps([sorted(times)[len(times) // 2] for times in (sends, receives, readings)]))
 """
 SERVER = """
 import socket, sys, threading
@@ -133,9 +133,7 @@ def connection(build: Build, rate: float, switch_time: float) -> Connection:
     ``rate`` is the echo's on one core, where a request takes what both sides do and two
     switches. What the calls and the switches leave is the bytecode's.
     """
-    command = [build.path, "-I", "-c", SEND_AND_RECEIVE, str(CALLS)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    send, receive, reading = map(float, done.stdout.split())
+    send, receive, reading = answer(build, SEND_AND_RECEIVE, CALLS)
     bytecode_time = 1 / rate / 2 - switch_time - (send - reading) - (receive - reading)
     if bytecode_time <= 0:
         raise MeasurementFailed("echo: its system calls alone took longer than all of it")
@@ -188,7 +186,7 @@ def compare(build: Build, profile: Profile, time: float) -> Rows:
         print(
             f"{build.name:9} {computing} computing, {interval * 1e3:g} ms: "
             f"measured {seen.median:8.1f}/s ({seen.least:.1f} to {seen.most:.1f}), "
-            f"predicted {predicted:8.1f}/s, error {predicted / seen.median - 1:+.0%}",
+            f"predicted {predicted:8.1f}/s, error {seen.error(predicted):+.0%}",
             flush=True,
         )
     return rows

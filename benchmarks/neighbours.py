@@ -2,11 +2,12 @@
 
 import argparse
 import json
+import subprocess
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from chosen_builds import chosen_builds
@@ -41,6 +42,10 @@ class Seen:
         values = sorted(values)
         return cls(median=median(values), least=values[0], most=values[-1])
 
+    def error(self, predicted: float) -> float:
+        """Return by what share of the median a prediction is too high."""
+        return predicted / self.median - 1
+
     def columns(self, name: str, predicted: float) -> dict[str, object]:
         """Return the columns of a row that has this figure and what was predicted for it."""
         return {
@@ -48,10 +53,17 @@ class Seen:
             f"least_{name}": self.least,
             f"most_{name}": self.most,
             f"predicted_{name}": predicted,
-            f"error_{name}": predicted / self.median - 1,
+            f"error_{name}": self.error(predicted),
             # Beyond what the rounds themselves differ by.
             f"net_error_{name}": max(1 - predicted / self.least, predicted / self.most - 1, 0.0),
         }
+
+
+def answer(build: Build, script: str, *arguments: float) -> Any:
+    """Run a script's text under the build and return the JSON that it prints."""
+    command = [build.path, "-I", "-c", script, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
 
 
 def in_rounds(measure: Callable[..., T], cells: Sequence[tuple[int, float]]) -> list[list[T]]:

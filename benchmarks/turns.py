@@ -10,26 +10,21 @@ as many as there are threads where they take turns fairly. Needs an idle machine
 or more.
 """
 
-import json
-import subprocess
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import groupby, pairwise
-from pathlib import Path
 from statistics import median
-from tempfile import TemporaryDirectory
 
-from neighbours import SPIN_TIME, Rows, one_interpreter, run
+from neighbours import Rows, answer, computing_threads, one_interpreter, run
 
 from gilplan.calibration.builds import Build
 from gilplan.calibration.profile import Profile
 from gilplan.model.arrivals import Closed
-from gilplan.model.durations import Deterministic
 from gilplan.model.recorder import Timeline
 from gilplan.model.scenario import Scenario
 from gilplan.model.simulation import simulate
-from gilplan.model.workload import Segment, SegmentKind, Task, Workload
+from gilplan.model.workload import Workload
 
 INTERVALS = (1e-4, 1e-3)
 THREADS = (2, 3, 4, 5)
@@ -111,12 +106,7 @@ class Turns:
 
 def measured(build: Build, threads: int, interval: float, time: float) -> Turns:
     """Run the readers for real."""
-    with TemporaryDirectory(prefix="gilplan-") as scratch:
-        script = Path(scratch) / "readers.py"
-        script.write_text(READERS, encoding="utf-8")
-        command = [build.path, "-I", str(script), str(threads), str(interval), str(time)]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-    of_threads = json.loads(done.stdout)
+    of_threads = answer(build, READERS, threads, interval, time)
     return Turns.of(
         Turn(start, end, number) for number, turns in enumerate(of_threads) for start, end in turns
     )
@@ -124,8 +114,7 @@ def measured(build: Build, threads: int, interval: float, time: float) -> Turns:
 
 def simulated(profile: Profile, build: str, threads: int, interval: float, time: float) -> Turns:
     """Let as many threads compute in the model, as long."""
-    spin = Segment(kind=SegmentKind.PYTHON, duration=Deterministic(SPIN_TIME))
-    workload = Workload(name="spin", tasks=(Task(name="spin", segments=(spin,)),), build=build)
+    workload = Workload(name="spin", tasks=computing_threads(1), build=build)
     timeline = Timeline()
     simulate(
         Scenario(

@@ -10,15 +10,11 @@ comes in steps (a sleep of 3 ms against turns of 5), and from one round to the n
 from one step to another. Needs an idle machine with two cores or more.
 """
 
-import json
-import subprocess
-from pathlib import Path
-from tempfile import TemporaryDirectory
-
 import numpy as np
 from neighbours import (
     Rows,
     Seen,
+    answer,
     computing_threads,
     in_rounds,
     one_interpreter,
@@ -66,12 +62,7 @@ __import__("os")._exit(0)
 
 def measured(build: Build, computing: int, interval: float, time: float) -> list[float]:
     """Return p50 and p99 of the lateness in seconds, without the first tenth of the sleeps."""
-    with TemporaryDirectory(prefix="gilplan-") as scratch:
-        script = Path(scratch) / "sleeper.py"
-        script.write_text(SLEEPER, encoding="utf-8")
-        command = [build.path, "-I", str(script), str(computing), str(interval), str(time)]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-    late = json.loads(done.stdout)
+    late = answer(build, SLEEPER, computing, interval, time)
     return [float(x) for x in np.percentile(late[len(late) // 10 :], PERCENTILES)]
 
 
@@ -117,7 +108,7 @@ def compare(build: Build, profile: Profile, time: float) -> Rows:
             shown.append(
                 f"p{percentile} measured {seen.median * 1e3:6.2f} ms "
                 f"({seen.least * 1e3:.2f} to {seen.most * 1e3:.2f}), "
-                f"predicted {value * 1e3:6.2f} ms ({value / seen.median - 1:+.0%})"
+                f"predicted {value * 1e3:6.2f} ms ({seen.error(value):+.0%})"
             )
         rows.append(row)
         print(

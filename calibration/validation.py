@@ -98,7 +98,8 @@ class Measurements:
         for done, (key, cold) in enumerate(zip(keys, colds, strict=True), 1):
             found[key] = replace(found[key], cold_start=cold)
             if progress is not None:
-                progress("fitted {1} on {0}".format(*key), done, len(keys))
+                build, program = key
+                progress(f"fitted {program} on {build}", done, len(keys))
         return found
 
 

@@ -3,9 +3,9 @@
 First it chooses between the thread's last core and its waker's: the last one if that is idle, else
 the one with the lighter load (`wake_affine_weight`). Threads that wake one another thus gather on
 a core. A waker that says it is about to sleep, as one does that writes to a socket or a pipe,
-counts as gone: alone on its core, it has the thread come there (`wake_affine_idle`). But one who
-wakes many threads in turn is not followed by one who does so less (`wake_wide`): a server that also
-hands a GIL to others does not draw its client to its core.
+counts as gone: alone on its core, it has the thread come there (`wake_affine_idle`). But where one
+of the two wakes far more threads in turn than the other, the last core stands (`wake_wide`): a
+server that also hands a GIL to others does not draw its client to its core.
 
 Then `select_idle_sibling` takes the first of these that is idle:
 
@@ -72,8 +72,9 @@ class Placement:
         if last.thread is None:
             return last
         chosen = last
-        if waker is not None and not self._wide(waker, thread):
-            chosen = self._lighter(thread, last, waker.core, sync=sync)
+        beside = None if waker is None or self._wide(waker, thread) else waker.core
+        if beside is not None and beside is not last:
+            chosen = self._lighter(thread, last, beside, sync=sync)
         recent, thread.recent_core = thread.recent_core, last
         if recent is not None and recent not in (last, chosen) and self._available(recent):
             return recent
@@ -84,9 +85,7 @@ class Placement:
                 return core
         return chosen
 
-    def _lighter(self, thread: Thread, last: Core, waker: Core | None, *, sync: bool) -> Core:
-        if waker is None or waker is last:
-            return last
+    def _lighter(self, thread: Thread, last: Core, waker: Core, *, sync: bool) -> Core:
         mine = thread.load.average()
         with_waker = waker.load.average() + mine
         if sync and waker.thread is not None:
