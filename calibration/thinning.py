@@ -19,8 +19,9 @@ def thinned(table: Times, count: int) -> Times:
         return ordered
     runs = np.array_split(np.arange(ordered.shape[1]), count)
     kept = ordered[:, [run[len(run) // 2] for run in runs]]
-    means, kept_means = ordered.mean(axis=1), kept.mean(axis=1)
-    lost = kept_means == 0  # in the kept tasks this part took no time at all
-    kept[lost] = means[lost, None]
-    factors = np.divide(means, kept_means, out=np.ones(len(means)), where=~lost)
-    return np.asarray(kept * factors[:, None])
+    # Relative to the largest: a ratio of two means may overflow.
+    largest = kept.max(axis=1, keepdims=True)
+    # Where the kept tasks' part took no time at all, the mean is that of each.
+    shapes = np.divide(kept, largest, out=np.ones_like(kept), where=largest > 0)
+    factors = ordered.mean(axis=1, keepdims=True) / shapes.mean(axis=1, keepdims=True)
+    return np.asarray(shapes * factors)

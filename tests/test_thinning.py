@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -14,6 +14,8 @@ TABLES = arrays(
 
 
 @given(TABLES, st.integers(1, 40))
+@example(np.array([[1.0, 1e-311, 1e-311]]), 1)
+@example(np.array([[1.0, 5e-324, 5e-324, 0.0, 0.0, 0.0]]), 3)
 def test_each_part_keeps_its_mean(table: np.ndarray, count: int) -> None:
     kept = thinned(table, count)
     assert kept.shape == (len(table), min(count, table.shape[1]))
