@@ -19,7 +19,9 @@ Where it finds none the thread waits on the core chosen, even beside an idle one
 program that uses most of its cores wait for each other although there is room.
 
 Approximations: the cores share one last-level cache; the number to look at follows the utilisation
-at once (the kernel renews it when it balances).
+at once (the kernel renews it when it balances). A kernel that packs threads onto few processors,
+as some made for virtual machines do, goes by other rules: benchmarks/placement.py shows whether it
+does.
 """
 
 from collections.abc import Callable, Sequence
