@@ -1,6 +1,7 @@
 """Real runs: every mode of every build gives completions; failures cost one line."""
 
 import os
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -177,6 +178,22 @@ def test_crowds_are_measured_even_where_a_state_belongs_to_its_thread(build, pro
     points = measure_crowd(build, PROGRAMS[program], time=0.1)
     assert points
     assert min(min(cycle) for point in points for cycle in point.cycles) > 0
+
+
+@pytest.mark.interpreters
+@pytest.mark.parametrize("build", BUILDS, ids=[build.name for build in BUILDS])
+def test_threads_take_turns_in_one_process_and_without_a_gil_in_several(build, tmp_path):
+    """Where they run at the same time, what one process's threads share costs them more."""
+    seen, program = tmp_path / "seen", tmp_path / "telling.py"
+    program.write_text(
+        "import os\n"
+        f"def setup():\n    open({str(seen)!r}, 'a').write(f'{{os.getpid()}} ')\n"
+        "STEPS = (('compute', 'python', 'bytecode', lambda state: sum(range(1000))),)\n",
+        encoding="utf-8",
+    )
+    measure_crowd(build, program, time=0.1)
+    threads = sorted(set(Counter(seen.read_text(encoding="utf-8").split()).values()))
+    assert threads == ([1] if build.free_threaded else [1, 2, 4, 8])
 
 
 @pytest.mark.interpreters

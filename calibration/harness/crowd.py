@@ -16,9 +16,11 @@ core for seconds or on two, as it happens, and only on two do they cost each oth
 
 A machine changes its speed, and that of each core, within a second. So phases are short and
 follow each other closely: one thread alone on one core, all of a point's threads, the thread
-alone on the next core, all again. Every third time the same is done with the control. Without a
-GIL a thread on every core stands for the one: what threads that run at the same time cost each
-other comes not from turns.
+alone on the next core, all again. Every third time the same is done with the control.
+
+Without a GIL only the scheduler has threads take turns. What they cost each other when they run at
+the same time (shared objects, locks, the memory map of their process) comes not from turns, so
+there each thread has a process of its own, and one on every core stands for the one alone.
 
 Output: ``{"points": [{"threads", "interval", "cycles": [[alone, crowded], ...], "controls":
 [[alone, crowded], ...]}, ...]}``, each the mean processor time of a task in seconds; or
@@ -189,11 +191,10 @@ class Member:
             raise RuntimeError(answer["error"])
         return answer["value"]
 
-    def run(self, control: bool, interval: float, length: float, place: int | None) -> Any:
-        """Return the mean processor time of a task in seconds, None where none was completed."""
+    def begin(self, control: bool, interval: float, length: float, place: int | None) -> None:
+        """Have a phase run; the answer is the mean processor time of a task, None without one."""
         command = {"control": control, "interval": interval, "length": length, "place": place}
         os.write(self.commands, json.dumps(command).encode() + b"\n")
-        return self.answer()
 
 
 def serve(path: str, threads: int, commands: int, answers: int) -> None:
@@ -215,28 +216,48 @@ def serve(path: str, threads: int, commands: int, answers: int) -> None:
             print(json.dumps(answer), file=tells, flush=True)
 
 
+def run(
+    members: list[Member], control: bool, interval: float, length: float, place: int | None
+) -> float | None:
+    """Run a phase in all of them, the first on the core at ``place``, the next on the next one.
+
+    Return the mean processor time of a task in seconds, None where one of them completed none.
+    """
+    for number, member in enumerate(members):
+        member.begin(control, interval, length, None if place is None else place + number)
+    times = [member.answer() for member in members]
+    return sum(times) / len(times) if all(times) else None
+
+
 class Crowds:
-    """One process for each number of threads, and one for the thread that is alone."""
+    """Processes for each number of threads, and one for the thread that is alone."""
 
     def __init__(self, path: str, points: tuple[tuple[int, float], ...]) -> None:
         self.cores = os.sched_getaffinity(0)
-        self.lone = Member(path, 1 if with_gil() else min(len(self.cores), max(points)[0]))
-        self.members = {threads: Member(path, threads) for threads, _ in points}
+        if with_gil():
+            self.lone = [Member(path, 1)]
+            self.members = {threads: [Member(path, threads)] for threads, _ in points}
+        else:
+            most = max(threads for threads, _ in points)
+            everyone = [Member(path, 1) for _ in range(most)]
+            self.lone = everyone[: len(self.cores)]
+            self.members = {threads: everyone[:threads] for threads, _ in points}
 
     def compared(
         self, threads: int, interval: float, turn: int, *, control: bool
     ) -> list[float] | None:
         """Return the processor time of a task alone, on two cores in turn, and in the crowd."""
         # The control's tasks are short: any phase holds many of them.
-        tasks = 0.0 if control else LEAST_TASKS * self.lone.task_time
+        tasks = 0.0 if control else LEAST_TASKS * self.lone[0].task_time
         alone = min(max(ALONE, tasks), LONGEST)
         crowded = min(max(CROWDED, tasks * threads, LEAST_TURNS * interval * threads), LONGEST)
-        lone, among = [], []
+        lone: list[Any] = []
+        among: list[Any] = []
         apart = threads <= len(self.cores)
         for place in (2 * turn, 2 * turn + 1):
-            lone.append(self.lone.run(control, interval, alone, place))
+            lone.append(run(self.lone, control, interval, alone, place))
             among_at = place if apart else None
-            among.append(self.members[threads].run(control, interval, crowded, among_at))
+            among.append(run(self.members[threads], control, interval, crowded, among_at))
         if not all(lone + among):
             return None
         return [sum(lone) / len(lone), sum(among) / len(among)]
