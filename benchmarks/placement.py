@@ -11,29 +11,36 @@ another rule. Needs an idle machine with two cores or more.
 """
 
 import argparse
-import ctypes
 import json
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter, sleep
+
+from gilplan.calibration.kernels.stay import running_on
 
 HARDLY, FULLY = 0.02, 1.0
 SHARES = (0.2, 0.4, 0.6, 0.7, 0.8, 0.9, FULLY)
 #: The busy shares of the home core and of the other.
 PAIRS = (*((share, HARDLY) for share in SHARES), *((FULLY, share) for share in SHARES))
 PERIOD = 1e-3
+LEAST_TIME = 100 * PERIOD
+#: Who waited less for the event found it there and has not slept, seconds.
+ASLEEP = 1e-4
 #: The kernel's averages have a half-life of 32 ms.
 SETTLE_TIME = 0.3
-current_core: Callable[[], int] = ctypes.CDLL(None).sched_getcpu
 
 
-def compute_for_ever(core: int, share: float, event: int | None) -> None:
-    """Compute for a share of each period on one core, and wake who reads the event meanwhile."""
+def compute(core: int, share: float, event: int | None, parent: int) -> None:
+    """Compute for a share of each period on one core, and wake who reads the event meanwhile.
+
+    Ends when the parent does, who also gets an interrupt from the keyboard.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.sched_setaffinity(0, {core})
-    while True:
+    while os.getppid() == parent:
         start = perf_counter()
         while perf_counter() < start + share * PERIOD / 2:
             pass
@@ -48,9 +55,10 @@ def compute_for_ever(core: int, share: float, event: int | None) -> None:
 @contextmanager
 def computing(core: int, share: float, event: int | None = None) -> Iterator[None]:
     """Have a process compute beside this one."""
-    child = os.fork()
+    parent, child = os.getpid(), os.fork()
     if child == 0:
-        compute_for_ever(core, share, event)
+        compute(core, share, event, parent)
+        os._exit(0)
     try:
         yield
     finally:
@@ -65,9 +73,11 @@ def left(home: int, other: int, event: int, time: float) -> float:
     while perf_counter() < end:
         os.sched_setaffinity(0, {home})
         os.sched_setaffinity(0, {home, other})
+        began = perf_counter()
         os.eventfd_read(event)
-        moved += current_core() != home
-        wakes += 1
+        if perf_counter() - began >= ASLEEP:
+            moved += running_on() != home
+            wakes += 1
     return moved / wakes
 
 
@@ -76,8 +86,12 @@ def main() -> None:
     parser.add_argument("--time", type=float, default=1.0, help="seconds of each row")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    cores = os.sched_getaffinity(0)
-    home, other = sorted(cores)[:2]
+    if options.time < LEAST_TIME:
+        parser.error(f"--time must be at least {LEAST_TIME:g} seconds, got {options.time:g}")
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) == 1:
+        parser.error("it takes two cores, and this process may use one")
+    home, other = cores[:2]
     rows = []
     for at_home, beside in PAIRS:
         event = os.eventfd(0)
