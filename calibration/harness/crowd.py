@@ -192,7 +192,7 @@ class Member:
         return answer["value"]
 
     def begin(self, control: bool, interval: float, length: float, place: int | None) -> None:
-        """Have a phase run; the answer is the mean processor time of a task, None without one."""
+        """Begin a phase; the answer will be a task's mean processor time in seconds, or None."""
         command = {"control": control, "interval": interval, "length": length, "place": place}
         os.write(self.commands, json.dumps(command).encode() + b"\n")
 
@@ -216,7 +216,7 @@ def serve(path: str, threads: int, commands: int, answers: int) -> None:
             print(json.dumps(answer), file=tells, flush=True)
 
 
-def run(
+def run_together(
     members: list[Member], control: bool, interval: float, length: float, place: int | None
 ) -> float | None:
     """Run a phase in all of them, the first on the core at ``place``, the next on the next one.
@@ -255,9 +255,9 @@ class Crowds:
         among: list[Any] = []
         apart = threads <= len(self.cores)
         for place in (2 * turn, 2 * turn + 1):
-            lone.append(run(self.lone, control, interval, alone, place))
+            lone.append(run_together(self.lone, control, interval, alone, place))
             among_at = place if apart else None
-            among.append(run(self.members[threads], control, interval, crowded, among_at))
+            among.append(run_together(self.members[threads], control, interval, crowded, among_at))
         if not all(lone + among):
             return None
         return [sum(lone) / len(lone), sum(among) / len(among)]
