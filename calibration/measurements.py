@@ -84,7 +84,7 @@ def machine_measurements(reference: Build, cores: int, *, quick: bool) -> list[M
         ("retry", ("--samples", str(60 * scale)), 0.15 + 0.15 * scale),
         ("queue_jump", ("--samples", str(40 * scale)), 0.1 + 0.9 * scale),
         ("stay", ("--samples", str(60 * scale)), 0.1 + 0.42 * scale),
-        ("wake", (idle_times, "--samples", str(70 * scale), "--longest", "0.4"), 1.2 * scale),
+        ("wake", (idle_times, "--samples", str(70 * scale), "--longest", "0.4"), 1.5 + 1.2 * scale),
         ("timer", (",".join(TIMEOUTS), "--samples", str(18 * scale)), 0.8 * scale),
         ("slice", ("--run-time", str(0.5 * scale)), 0.6 * scale),
         ("preempt", ("--samples", str(60 * scale)), 0.5 * scale),

@@ -6,12 +6,14 @@ had been idle. Process A keeps its own core busy for the idle time, stamps the c
 to an eventfd on which process B, alone on another core, is blocked; B stamps when it returns.
 An eventfd, because a pipe's wake-up tells the scheduler that the writer is about to sleep,
 which a GIL's release does not. A sees B's answer in shared memory, so that A's own wake-ups do
-not lengthen B's idle time.
+not lengthen B's idle time. All samples of one idle time come in a row: where the host has learnt
+that the core sleeps for long, it takes some 80 ms of short idle times until it wakes faster.
 
 Prints ``"idle TIME"``: latencies in seconds; ``"signal TIME"``: how long A's writes took, part of
 which is the work of waking (an idle core that sleeps needs an interrupt, one that does not yet
-notices by itself); ``"call"`` and ``"quiet write"``: what a write and a read, and a
-write alone, cost when nobody blocks, to be subtracted.
+notices by itself); ``"running TIME"``: B's processor time from before it blocked to its stamp,
+since the kernel switches to it before it can go on; ``"call"`` and ``"quiet write"``: what a write
+and a read, and a write alone, cost when nobody blocks, to be subtracted.
 """
 
 import argparse
@@ -21,7 +23,9 @@ import os
 import signal
 import time
 
-ASKED_AT, RAN_AT, ANSWERED = 0, 1, 2
+ASKED_AT, RAN_AT, ANSWERED, RUNNING = range(4)
+#: So long after its idle times have changed a core still wakes as it did before, seconds.
+SETTLE_TIME = 0.1
 
 
 def pin(index: int) -> None:
@@ -32,10 +36,12 @@ def pin(index: int) -> None:
 
 def answer(event: int, cells: memoryview) -> None:
     """Block on the event, stamp, acknowledge, for ever."""
-    clock = time.perf_counter_ns
+    clock, processor_clock = time.perf_counter_ns, time.thread_time_ns
     while True:
+        blocked_at = processor_clock()
         os.eventfd_read(event)
         cells[RAN_AT] = clock()
+        cells[RUNNING] = processor_clock() - blocked_at
         cells[ANSWERED] += 1
 
 
@@ -52,12 +58,6 @@ def call_times(samples: int) -> tuple[list[float], list[float]]:
         calls.append((clock() - began) / 1e9)
         writes.append((written_at - began) / 1e9)
     return writes, calls
-
-
-def schedule(counts: dict[str, int]) -> list[str]:
-    """Spread each idle time's samples evenly over the run."""
-    points = [((i + 0.5) / count, text) for text, count in counts.items() for i in range(count)]
-    return [text for _, text in sorted(points)]
 
 
 def main() -> None:
@@ -82,25 +82,30 @@ def main() -> None:
     clock = time.perf_counter_ns
     series: dict[str, list[float]] = {f"idle {text}": [] for text in texts}
     series["quiet write"], series["call"] = call_times(options.samples)
-    series |= {f"signal {text}": [] for text in texts}
+    series |= {f"{name} {text}": [] for name in ("signal", "running") for text in texts}
     notes = ["one core only: the woken thread shares it with the waker"] if alone else []
     limit = clock() + int(options.limit * 1e9)
-    for asked, text in enumerate(schedule(counts), start=1):
-        if clock() > limit:
-            # On a busy machine every answer may take some time slices.
-            notes.append("wake: stopped early, other processes keep the cores busy")
-            break
-        until = clock() + int(float(text) * 1e9)
-        while clock() < until:
-            pass
-        cells[ASKED_AT] = clock()
-        os.eventfd_write(event, 1)
-        signalled_at = clock()
-        while cells[ANSWERED] != asked:
-            if alone:
-                os.sched_yield()
-        series[f"signal {text}"].append((signalled_at - cells[ASKED_AT]) / 1e9)
-        series[f"idle {text}"].append((cells[RAN_AT] - cells[ASKED_AT]) / 1e9)
+    asked = 0
+    for text in texts:
+        settled = clock() + int(SETTLE_TIME * 1e9)
+        while len(series[f"idle {text}"]) < counts[text] and clock() < limit:
+            asked += 1
+            until = clock() + int(float(text) * 1e9)
+            while clock() < until:
+                pass
+            cells[ASKED_AT] = clock()
+            os.eventfd_write(event, 1)
+            signalled_at = clock()
+            while cells[ANSWERED] != asked:
+                if alone:
+                    os.sched_yield()
+            if cells[ASKED_AT] > settled:
+                series[f"signal {text}"].append((signalled_at - cells[ASKED_AT]) / 1e9)
+                series[f"running {text}"].append(cells[RUNNING] / 1e9)
+                series[f"idle {text}"].append((cells[RAN_AT] - cells[ASKED_AT]) / 1e9)
+    if clock() > limit:
+        # On a busy machine every answer may take some time slices.
+        notes.append("wake: stopped early, other processes keep the cores busy")
     os.kill(sleeper, signal.SIGKILL)
     os.waitpid(sleeper, 0)
     print(json.dumps({"series": series, "notes": notes}), flush=True)
