@@ -7,10 +7,7 @@ running thread if it is further behind its share; if not, it waits. While thread
 the timer may hand the core over, and so may each thread that wakes there: the kernel then looks
 whether the running one's slice is over (`update_curr`), whoever comes first.
 
-A core that falls idle takes a waiting thread from another core, if it looks for one (`NewIdle`),
-but none that ran a moment ago (`task_hot`); each tick gives it another chance. A core whose load
-was heavier of late than another's gives it a thread now and then, which is how three threads share
-two cores.
+Threads also change their cores while they wait (`LoadBalance`).
 
 Approximations: equal weights, one group of threads, and a speed that depends only on the kind of
 work and on how many cores are active.
@@ -23,26 +20,15 @@ from typing import Any
 from gilplan.model.alarm import Alarm, call_after
 from gilplan.model.clock import Clock
 from gilplan.model.core import Core
+from gilplan.model.load_balance import LoadBalance
 from gilplan.model.new_idle import NewIdle
-from gilplan.model.placement import IMBALANCE, Placement
+from gilplan.model.placement import Placement
 from gilplan.model.recent_average import RecentAverage
 from gilplan.model.recorder import State
 from gilplan.model.run_queue import RunQueue
 from gilplan.model.thread import Thread
 from gilplan.model.timers import Timers
 from gilplan.model.workload import Work
-
-#: How often queues that differ by one thread exchange it: 30 exchanges in 4 s were counted with
-#: three threads on two cores (Linux 6.18, 250 Hz), ns.
-BALANCE_TIME = 128_000_000
-#: So long after it ran a thread is not moved to a core that falls idle, for its caches' sake, ns
-#: (`task_hot`, `sysctl_sched_migration_cost`).
-MIGRATION_COST = 500_000
-#: When a thread ran that the kernel does not take for cache hot, ns.
-LONG_AGO = -MIGRATION_COST
-#: After so many ticks at which it found no other, an idle core takes such a thread, too
-#: (`cache_nice_tries`).
-NICE_TRIES = 1
 
 
 class Cores:
@@ -105,9 +91,7 @@ class Cores:
         self._tick_time = tick
         self._first_tick = first_tick
         self._warm_up = warm_up
-        self._balanced_at = 0
-        #: Whether a core had a thread to spare since one last looked (`rd->overloaded`).
-        self._overloaded = False
+        self._load_balance = LoadBalance(env, self.cores)
 
     def run(self, thread: Thread, demand: int, work: Work) -> Alarm:
         """Let the thread, which is on a core, use ``demand`` ns of CPU; the alarm then rings."""
@@ -174,7 +158,7 @@ class Cores:
         thread.value = value
         core = self._placement.core_for(thread, waker, sync=sync)
         if thread.last_core is not None and core is not thread.last_core:
-            self._migrate(thread, thread.last_core, core)
+            self._load_balance.migrate(thread, thread.last_core, core)
         core.load.change(1)
         thread.load.change(1)
         if core.thread is None:
@@ -185,7 +169,7 @@ class Cores:
             self._occupy(core, thread, latency)
             return idle_time
         thread.enter(State.WAITING_CORE)
-        self._overloaded = True
+        self._load_balance.overloaded = True
         if thread.lingers:
             # Linux moves it before it looks how far the running one has got.
             core.queue.rouse(thread)
@@ -278,8 +262,8 @@ class Cores:
         core.idle_since = self.env.now
         self._utilisation.change(-1)
         thread = core.queue.pick()
-        if thread is None and self._overloaded:
-            thread = core.new_idle.look(lambda: self._look_for_waiting(core))
+        if thread is None:
+            thread = self._load_balance.for_newly_idle(core)
         if thread is not None:
             self._dispatch(core, thread, self._switch_time)
         else:
@@ -302,33 +286,6 @@ class Cores:
         self._utilisation.change(-1)
         self._dispatch(core, successor, latency)
 
-    def _look_for_waiting(self, core: Core) -> Thread | None:
-        thread = self._pull(core)
-        self._overloaded = any(other.queue.waiting() for other in self.cores)
-        return thread
-
-    def _pull(self, core: Core, *, even_hot: bool = False) -> Thread | None:
-        """Bring a thread that waits on another core, and did not run just now, to this idle one."""
-        donor = max(self.cores, key=lambda other: len(other.queue.members))
-        for thread in donor.queue.waiting():
-            if even_hot or self.env.now - thread.ran_at >= MIGRATION_COST:
-                self._move(thread, donor, core)
-                return thread
-        return None
-
-    def _move(self, thread: Thread, donor: Core, core: Core) -> None:
-        donor.queue.move(thread, core.queue)
-        donor.load.change(-1)
-        core.load.change(1)
-        self._migrate(thread, donor, core)
-
-    def _migrate(self, thread: Thread, donor: Core, core: Core) -> None:
-        """Let what it did to its old core's load count for the new one, where nothing is hot."""
-        thread.ran_at = LONG_AGO
-        load = thread.load.average()
-        donor.load.shift(-load)
-        core.load.shift(load)
-
     def _start_ticks(self, core: Core) -> None:
         """Let the timer tick on a core where somebody waits."""
         if not core.ticking and len(core.queue.members) > 1:
@@ -349,34 +306,20 @@ class Cores:
         self._start_ticks(core)
 
     def _balance(self, core: Core) -> None:
-        """Move a waiting thread to an idle core, or now and then to one with a lighter load."""
-        waiting = core.queue.waiting()
+        """Have a waiting thread go to an idle core, or now and then to one with a lighter load."""
         other = min(self.cores, key=lambda other: len(other.queue.members))
-        if not waiting or other is core:
+        if not core.queue.waiting() or other is core:
             return
         if other.thread is None:
             latency = self._wake_latency(self._idle_time(other))
             call_after(self.env, latency, lambda _: self._help(other))
-        elif (
-            len(other.queue.members) < len(core.queue.members)
-            and core.load.average() > IMBALANCE * other.load.average()
-            and self.env.now - self._balanced_at >= BALANCE_TIME
-        ):
-            self._balanced_at = self.env.now
-            self._move(waiting[0], core, other)
-            self._overloaded = True
-            waiting[0].last_core = other
+        elif self._load_balance.even_out(core, other):
             self._start_ticks(other)
 
     def _help(self, core: Core) -> None:
         """Let a core that was idle, and has been woken for that, take a waiting thread."""
-        if core.thread is not None:
-            return
-        thread = self._pull(core, even_hot=core.failed_balances > NICE_TRIES)
-        if thread is None:
-            core.failed_balances += 1
-        else:
-            core.failed_balances = 0
+        thread = None if core.thread is not None else self._load_balance.for_idle(core)
+        if thread is not None:
             self._dispatch(core, thread, self._switch_time)
 
     def _charge(self, thread: Thread) -> None:

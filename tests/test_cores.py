@@ -7,7 +7,8 @@ from statistics import median
 import pytest
 
 from gilplan.model.clock import Clock
-from gilplan.model.cores import LONG_AGO, Cores
+from gilplan.model.cores import Cores
+from gilplan.model.load_balance import LONG_AGO
 from gilplan.model.recorder import State
 from gilplan.model.thread import Thread
 from gilplan.model.workload import Work
@@ -272,7 +273,7 @@ def test_busy_core_gives_a_thread_away_only_if_its_load_was_heavier_of_late(
     lone = min(cores.cores, key=lambda core: len(core.queue.members))
     lone.load.shift(crowded.load.average() - lone.load.average())
     crowded.load.shift(extra)
-    cores._balanced_at = -(10**9)
+    cores._load_balance._balanced_at = -(10**9)
     cores._balance(crowded)
     assert (len(lone.queue.members) == 2) is moves
 
