@@ -7,9 +7,9 @@ same process compute for ever under the same GIL, at switch intervals from 10 us
 Beazley's experiment (2010), which shows what a system call costs that gives up the GIL.
 
 What is measured beforehand is the echo alone on one core, where nothing ever idles: its requests
-per second, and how long a ``sendall`` and a ``recv`` take. The client is part of the model, for it
-shares the cores. The rest is predicted. Each cell is measured in five rounds. Needs an idle machine
-with at least two cores.
+per second, and how long a ``sendall`` and a ``recv`` take, at once and after pauses. The client is
+part of the model, for it shares the cores. The rest is predicted. Each cell is measured in five
+rounds. Needs an idle machine with at least two cores.
 """
 
 import os
@@ -34,7 +34,7 @@ from neighbours import (
 
 from gilplan.calibration.builds import Build
 from gilplan.calibration.profile import Profile
-from gilplan.model.arrivals import Closed, Connection
+from gilplan.model.arrivals import Closed, ColdCalls, Connection
 from gilplan.model.durations import Deterministic
 from gilplan.model.errors import GilplanError, MeasurementFailed
 from gilplan.model.workload import Segment, SegmentKind, Task, Workload
@@ -63,6 +63,30 @@ for _ in range(int(sys.argv[1])):
     readings.append(clock() - received)
 print(json.dumps([sorted(times)[len(times) // 2] for times in (sends, receives, readings)]))
 """
+#: The same after pauses in which the thread slept: by how much the median of each call is longer
+#: than after the first pause, for what that costs is part of every wake-up's measured latency.
+COLD_CALLS = """
+import json, socket, sys, time
+with socket.create_server(("127.0.0.1", 0)) as listener:
+    sender = socket.create_connection(listener.getsockname())
+    receiver, _ = listener.accept()
+clock = time.perf_counter
+def calls(pause):
+    time.sleep(pause)
+    began = clock()
+    sender.sendall(b"x" * 32)
+    sent = clock()
+    receiver.recv(64)
+    return sent - began, clock() - sent
+def medians(taken):
+    return [sorted(times)[len(times) // 2] for times in zip(*taken)]
+found = [
+    medians([calls(pause) for _ in range(max(15, min(200, int(0.5 / pause))))])
+    for pause in map(float, sys.argv[1:])
+]
+print(json.dumps([[max(a - b, 0.0) for a, b in zip(cold, found[0])] for cold in found]))
+"""
+PAUSES = (1e-4, 1e-3, 5e-3, 2e-2, 1e-1)
 SERVER = """
 import socket, sys, threading
 computing, interval = int(sys.argv[1]), float(sys.argv[2])
@@ -137,8 +161,12 @@ def connection(build: Build, rate: float, switch_time: float) -> Connection:
     bytecode_time = 1 / rate / 2 - switch_time - (send - reading) - (receive - reading)
     if bytecode_time <= 0:
         raise MeasurementFailed("echo: its system calls alone took longer than all of it")
+    sends, receives = zip(*answer(build, COLD_CALLS, *PAUSES), strict=True)
     return Connection(
-        send_time=send - reading, receive_time=receive - reading, client_time=bytecode_time
+        send_time=send - reading,
+        receive_time=receive - reading,
+        client_time=bytecode_time,
+        cold_calls=ColdCalls(pauses=PAUSES, sends=sends, receives=receives),
     )
 
 

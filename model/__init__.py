@@ -1,6 +1,6 @@
 """What the machine and the program are, and one run of them. No I/O, no clock, no subprocess."""
 
-from gilplan.model.arrivals import Arrivals, Batch, Closed, Connection, Open, Recorded
+from gilplan.model.arrivals import Arrivals, Batch, Closed, ColdCalls, Connection, Open, Recorded
 from gilplan.model.collector_costs import CollectorCosts
 from gilplan.model.contention import Contention, SharedOperation
 from gilplan.model.durations import Deterministic, Duration, Empirical, Exponential, Lognormal
@@ -30,6 +30,7 @@ __all__ = [
     "Arrivals",
     "Batch",
     "Closed",
+    "ColdCalls",
     "Collections",
     "CollectorCosts",
     "Connection",

@@ -8,17 +8,41 @@ from gilplan.model.errors import InvalidValue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ColdCalls:
+    """How much longer a call takes after a pause in which its thread made none.
+
+    The way through the kernel has left the caches meanwhile, which hardly depends on who was on the
+    core. ``pauses``: increasing seconds, ``(k,)``; ``sends`` and ``receives``: seconds more, one
+    each. In between they are interpolated in the logarithm; below the shortest pause they fall in
+    proportion, beyond the longest they stay.
+    """
+
+    pauses: tuple[float, ...]
+    sends: tuple[float, ...]
+    receives: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if not len(self.pauses) == len(self.sends) == len(self.receives) > 0:
+            raise InvalidValue("pauses", "with one send and one receive each", self.pauses)
+        if self.pauses[0] <= 0 or list(self.pauses) != sorted(set(self.pauses)):
+            raise InvalidValue("pauses", "above 0, in increasing order", self.pauses)
+        if min(self.sends + self.receives) < 0:
+            raise InvalidValue("sends, receives", "at least 0", self.sends + self.receives)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
     """A socket between each worker and a client of its own, which runs on the same cores.
 
     ``send_time`` and ``receive_time`` are the processor time of the calls, which both sides make,
     without what they wait; ``client_time`` is the client's own between an answer and its next
-    request. Seconds.
+    request. Seconds. ``cold_calls`` says how much more calls take after a pause, None: nothing.
     """
 
     send_time: float
     receive_time: float
     client_time: float
+    cold_calls: ColdCalls | None = None
 
     @property
     def processor_time(self) -> float:

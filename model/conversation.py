@@ -10,38 +10,49 @@ when the worker begins to send, and the worker keeps the GIL if the next request
 the other has woken.
 """
 
+from bisect import bisect_left
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from math import log
 from typing import Any
 
 from gilplan.model.alarm import Alarm
+from gilplan.model.arrivals import ColdCalls, Connection
 from gilplan.model.cores import Cores
 from gilplan.model.recorder import State
 from gilplan.model.source import Source
+from gilplan.model.streams import NANOSECONDS, to_ns
 from gilplan.model.thread import Thread
 from gilplan.model.worker import Draw, Log, Step, Worker
 from gilplan.model.workload import Work
 
 Steps = Generator[Alarm, Any, Any]
+#: The CPU time of a call so many ns after the last one, ns.
+CallTime = Callable[[int], int]
 
 
 class Inbox:
     """What has come over one direction of a socket; its owner sleeps while it is empty.
 
-    ``send_time`` and ``receive_time`` are the CPU time of the calls, without waiting, in ns.
+    ``send_time`` and ``receive_time`` are the CPU time of the calls, without waiting, in ns; what a
+    receiver pays for not having received for long, it pays when it has slept.
     """
 
-    def __init__(self, cores: Cores, owner: Thread, *, send_time: int, receive_time: int) -> None:
+    def __init__(
+        self, cores: Cores, owner: Thread, *, send_time: CallTime, receive_time: CallTime
+    ) -> None:
         self._cores = cores
         self._owner = owner
         self._send_time = send_time
         self._receive_time = receive_time
         self._messages: deque[int] = deque()
         self._sleeping = False
+        self._sent_at = self._received_at = 0
 
     def send(self, sender: Thread, message: int) -> Steps:
         """Let a thread, which is on a core, put a message in."""
-        yield self._cores.run(sender, self._send_time, Work.BYTECODE)
+        yield self._cores.run(sender, self._send_time(self._pause(self._sent_at)), Work.BYTECODE)
+        self._sent_at = self._owner.env.now
         self._messages.append(message)
         if self._sleeping:
             self._sleeping = False
@@ -49,18 +60,42 @@ class Inbox:
 
     def receive(self) -> Steps:
         """Return the next message once there is one."""
-        yield self._cores.run(self._owner, self._receive_time, Work.BYTECODE)
+        warm = self._receive_time(0)
+        yield self._cores.run(self._owner, warm, Work.BYTECODE)
         while not self._messages:
             self._sleeping = True
             yield self._cores.block(self._owner, State.BLOCKED)
+        self._owner.overhead += self._receive_time(self._pause(self._received_at)) - warm
+        self._received_at = self._owner.env.now
         return self._messages.popleft()
+
+    def _pause(self, since: int) -> int:
+        return self._owner.env.now - since
+
+
+def call_time(time: float, cold: ColdCalls | None, extra_times: tuple[float, ...]) -> CallTime:
+    """Return what a call takes, which needs ``time`` seconds if the last one was just now."""
+    warm = to_ns(time)
+    if cold is None:
+        return lambda _: warm
+    pauses, extras = cold.pauses, [to_ns(extra) for extra in extra_times]
+    logs = [log(pause) for pause in pauses]
+
+    def after(pause: int) -> int:
+        seconds = pause / NANOSECONDS
+        if seconds <= pauses[0]:
+            return warm + round(extras[0] * seconds / pauses[0])
+        index = bisect_left(pauses, seconds)
+        if index == len(pauses):
+            return warm + extras[-1]
+        way = (log(seconds) - logs[index - 1]) / (logs[index] - logs[index - 1])
+        return warm + round(extras[index - 1] + way * (extras[index] - extras[index - 1]))
+
+    return after
 
 
 class Conversation:
-    """One worker thread and its client. All times integer nanoseconds.
-
-    ``client_time`` is the CPU time of the client between an answer and its next request.
-    """
+    """One worker thread and its client, and what their ``connection`` costs."""
 
     def __init__(
         self,
@@ -68,16 +103,18 @@ class Conversation:
         client: Thread,
         *,
         cores: Cores,
-        send_time: int,
-        receive_time: int,
-        client_time: int,
+        connection: Connection,
     ) -> None:
         self._worker = worker
         self._client = client
         self._env = client.env
         self._cores = cores
-        self._client_time = client_time
-        times = {"send_time": send_time, "receive_time": receive_time}
+        self._client_time = to_ns(connection.client_time)
+        cold = connection.cold_calls
+        times = {
+            "send_time": call_time(connection.send_time, cold, cold.sends if cold else ()),
+            "receive_time": call_time(connection.receive_time, cold, cold.receives if cold else ()),
+        }
         self._requests = Inbox(cores, worker.thread, **times)
         self._answers = Inbox(cores, client, **times)
 

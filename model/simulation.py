@@ -331,9 +331,7 @@ class Run:
             worker,
             client,
             cores=self.cores,
-            send_time=to_ns(connection.send_time),
-            receive_time=to_ns(connection.receive_time),
-            client_time=to_ns(connection.client_time),
+            connection=connection,
         )
         steps, choose = self.programs.steps(worker, index, process), self.programs.choice(index)
         self.env.process(conversation.answer(self.source, steps, choose, self._add_to_log))

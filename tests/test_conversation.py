@@ -6,6 +6,7 @@ import pytest
 
 from gilplan.model import (
     Closed,
+    ColdCalls,
     Connection,
     Deterministic,
     Empirical,
@@ -24,6 +25,7 @@ from gilplan.model import (
     Workload,
     simulate,
 )
+from gilplan.model.conversation import call_time
 from gilplan.model.recorder import State, Timeline
 
 SEND, RECEIVE, CLIENT, TASK, SWITCH, WAKE = 2e-6, 1e-6, 3e-6, 4e-6, 1e-6, 40e-6
@@ -86,6 +88,47 @@ def test_on_two_idle_cores_a_request_takes_two_wake_ups() -> None:
         1 / cycle, rel=0.01
     )
     assert replication.times[5:, State.RUNNING] == pytest.approx(TASK + SEND)
+
+
+def test_calls_after_a_pause_take_longer() -> None:
+    cold = ColdCalls(pauses=(1e-5, 1e-3), sends=(4e-6, 8e-6), receives=(0.0, 6e-6))
+    send = call_time(SEND, cold, cold.sends)
+    assert [send(pause) for pause in (0, 5_000, 10_000, 100_000, 1_000_000, 10**9)] == [
+        2_000, 4_000, 6_000, 8_000, 10_000, 10_000,
+    ]  # fmt: skip
+    assert call_time(SEND, None, ())(10**9) == 2_000
+    # Each side's calls of one kind are a cycle apart: 93 us without, and they add to that.
+    python = Segment(kind=SegmentKind.PYTHON, duration=Deterministic(10e-3))
+    workload = Workload(name="slow", tasks=(Task(name="slow", segments=(python,)),))
+    one_core = replace(LAYOUT, cores=1)
+    warm, colder = (
+        simulate(
+            scenario(
+                workload=workload,
+                layout=one_core,
+                arrivals=Closed(connection=replace(CONNECTION, cold_calls=calls)),
+                run_time=1.0,
+            )
+        )
+        for calls in (None, cold)
+    )
+    cycles = [1 / (len(found.completed_at) / 1.0) for found in (warm, colder)]
+    assert cycles[1] - cycles[0] == pytest.approx(2 * (8e-6 + 6e-6), rel=0.2)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"pauses": (1e-3, 1e-4)},
+        {"pauses": (0.0, 1e-4)},
+        {"pauses": (1e-4,)},
+        {"sends": (-1e-6, 0.0)},
+    ],
+)
+def test_cold_calls_are_checked(wrong: dict[str, tuple[float, ...]]) -> None:
+    right = {"pauses": (1e-4, 1e-3), "sends": (0.0, 0.0), "receives": (0.0, 0.0)}
+    with pytest.raises(InvalidValue):
+        ColdCalls(**(right | wrong))
 
 
 def test_response_lasts_from_the_request_s_sending_until_the_answer_is_sent() -> None:
