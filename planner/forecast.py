@@ -17,18 +17,24 @@ from gilplan.model.errors import GilplanError
 from gilplan.model.layout import Layout
 from gilplan.model.machine import Machine
 from gilplan.model.prediction import Prediction
+from gilplan.model.recent_average import HALF_LIFE
 from gilplan.model.recorder import State
 from gilplan.model.replication import Replication
 from gilplan.model.runtime import Runtime
 from gilplan.model.scenario import Scenario, layout_quota
 from gilplan.model.simulation import simulate
 from gilplan.model.statistics import Interval, mean_interval, steady_state
+from gilplan.model.streams import NANOSECONDS
 from gilplan.model.workload import SegmentKind, Workload
 
 LEAST_REPLICATIONS = 4
 TASKS_PER_RUN = 600
 INTERVALS_PER_RUN = 50
 PERIODS_PER_RUN = 60
+#: So long the scheduler remembers what a thread used, seconds: eight half-lives of its averages.
+MEMORY = 8 * HALF_LIFE / NANOSECONDS
+#: A worker and its client are on one core now, on two then: so many times as long.
+PHASES = 4
 #: A 90 % interval's half-width in standard deviations of a normal.
 Z90 = 1.6448536269514722
 
@@ -63,7 +69,10 @@ def scenario_for(
     held = workload.mean_demand(SegmentKind.PYTHON, SegmentKind.HELD_NATIVE)
     contended = (layout.workers > layout.processes or workload.background) and held > 0
     periods = 0.0 if quota is None else PERIODS_PER_RUN * quota.period
-    run_time = max(TASKS_PER_RUN / at_best, turns if contended else 0.0, periods)
+    run_time = max(TASKS_PER_RUN / at_best, periods)
+    if contended:
+        phases = PHASES if isinstance(arrivals, Closed) and arrivals.connection else 1
+        run_time = max(run_time, turns, phases * MEMORY)
     if isinstance(arrivals, Recorded):
         run_time = max(arrivals.arrived_at[-1], 1e-9)
     return Scenario(
