@@ -26,6 +26,7 @@ import time
 ASKED_AT, RAN_AT, ANSWERED, RUNNING = range(4)
 #: So long after its idle times have changed a core still wakes as it did before, seconds.
 SETTLE_TIME = 0.1
+LEAST_SAMPLES = 2
 
 
 def pin(index: int) -> None:
@@ -84,11 +85,14 @@ def main() -> None:
     series["quiet write"], series["call"] = call_times(options.samples)
     series |= {f"{name} {text}": [] for name in ("signal", "running") for text in texts}
     notes = ["one core only: the woken thread shares it with the waker"] if alone else []
-    limit = clock() + int(options.limit * 1e9)
-    asked = 0
+    asked, stopped = 0, False
     for text in texts:
         settled = clock() + int(SETTLE_TIME * 1e9)
-        while len(series[f"idle {text}"]) < counts[text] and clock() < limit:
+        limit = settled + int(options.limit / len(texts) * 1e9)
+        while len(series[f"idle {text}"]) < counts[text]:
+            if clock() > limit and len(series[f"idle {text}"]) >= LEAST_SAMPLES:
+                stopped = True
+                break
             asked += 1
             until = clock() + int(float(text) * 1e9)
             while clock() < until:
@@ -103,7 +107,7 @@ def main() -> None:
                 series[f"signal {text}"].append((signalled_at - cells[ASKED_AT]) / 1e9)
                 series[f"running {text}"].append(cells[RUNNING] / 1e9)
                 series[f"idle {text}"].append((cells[RAN_AT] - cells[ASKED_AT]) / 1e9)
-    if clock() > limit:
+    if stopped:
         # On a busy machine every answer may take some time slices.
         notes.append("wake: stopped early, other processes keep the cores busy")
     os.kill(sleeper, signal.SIGKILL)
