@@ -36,8 +36,6 @@ SLACK_TOLERANCE = 1e-5
 TURN_TOLERANCE = 0.2
 #: Idle states and the host's own scheduling spread wake-ups over a factor of about three.
 DISTURBED = 10
-#: How often a thread does what it does always, but for the odd interrupt.
-ALWAYS = 0.9
 
 
 def machine_from(
@@ -67,7 +65,6 @@ def machine_from(
         cores=cores,
         speeds=speed_curves(samples, reference, cores, rng),
         stay_share=stay_share(samples, reference, rng),
-        packing_room=packing_room(samples, reference),
         timer_slack=slack,
         preemption_latency=preemption_latency(samples, reference, slack, rng),
         context_switch_time=context_switch_time(samples, reference, rng),
@@ -157,23 +154,7 @@ def wake_latency(samples: Samples, reference: str) -> WakeLatency:
             for _, name in idle_times
         ),
         signal_factors=signal_factors(samples, reference, [time for _, time in idle_times]),
-        running_share=running_share(samples, reference, [name for _, name in idle_times]),
     )
-
-
-def running_share(samples: Samples, reference: str, names: Sequence[str]) -> float:
-    """Return in which part of a start's latency the thread has processor time already."""
-    key = f"wake/{reference}"
-    shares = [
-        float(np.median(samples.pooled(key, f"running {name[5:]}")))
-        / float(np.median(samples.pooled(key, name)))
-        for name in names
-        if samples.pooled(key, f"running {name[5:]}")
-    ]
-    if not shares:
-        samples.note("wake-up: assumed that a thread counts as running from the start")
-        return 1.0
-    return min(float(np.median(shares)), 1.0)
 
 
 def signals(samples: Samples, reference: str) -> list[float]:
@@ -254,26 +235,6 @@ def stay_share(samples: Samples, reference: str, rng: np.random.Generator) -> Es
         samples.note("wake-up: assumed that a thread stays on its busy core in half of all cases")
         return _assumed(0.5, 0.0, 1.0, "stay")
     return ratio_of_means(stayed, [1.0] * len(stayed), source="stay", rng=rng)
-
-
-def packing_room(samples: Samples, reference: str) -> Estimate | None:
-    """Estimate how busy a core may be for a woken thread to stay there; None: it never depends.
-
-    A kernel that packs threads keeps it on a half idle core always, and never on a busy one.
-    """
-    key = f"room/{reference}"
-    names = {name for taken in samples.rounds.get(key, {}).values() for name in taken}
-    stayed = sorted(
-        (float(name.removeprefix("stayed ")), float(np.mean(samples.pooled(key, name))))
-        for name in names
-        if samples.pooled(key, name)
-    )
-    if not stayed or stayed[0][1] < ALWAYS or stayed[-1][1] > 1 - ALWAYS:
-        return None
-    above = next(index for index, (_, rate) in enumerate(stayed) if rate < 0.5)
-    (low, at_low), (high, at_high) = stayed[above - 1], stayed[above]
-    value = low + (high - low) * (at_low - 0.5) / (at_low - at_high)
-    return Estimate(value=value, lower=low, upper=high, source="room")
 
 
 def timer_slack(

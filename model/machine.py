@@ -22,14 +22,12 @@ class WakeLatency:
     ``idle_times``: increasing seconds, ``(k,)``; ``latencies``: one distribution each.
     ``signal_factors``: how many times `Machine.signal_time` it costs the waker, one each: a core
     that has just fallen idle notices by itself, one that sleeps needs an interrupt, which on a
-    virtual machine the host delivers. Empty: always that time. ``running_share``: in which part of
-    the latency the kernel counts the thread as running, for it has switched to it already.
+    virtual machine the host delivers. Empty: always that time.
     """
 
     idle_times: tuple[float, ...]
     latencies: tuple[Empirical, ...]
     signal_factors: tuple[float, ...] = ()
-    running_share: float = 1.0
 
     def __post_init__(self) -> None:
         if not self.idle_times or len(self.idle_times) != len(self.latencies):
@@ -51,16 +49,15 @@ class Machine:
     for it runs (it is hardly asleep); ``retry_time`` the CPU time of a thread whose wait for the
     GIL ran out, until it waits again; ``awake_share`` how often the one who asked for the GIL has
     not gone to sleep yet when it is dropped; ``stay_share`` how often a thread that wakes waits for
-    its last core although the kernel has looked at an idle one; ``packing_room`` up to which use a
-    core has room for more, where the kernel packs threads (see `Packing`), None where it does not;
-    ``signal_time`` the CPU time that waking a sleeping thread costs the one who wakes it, over all
-    idle times of its core (see `WakeLatency`); ``timer_slack`` what the kernel adds to a timed
-    wait; ``base_slice`` the time after which the scheduler looks for another thread to run, which
-    it does when the timer ticks, every ``tick``; ``preemption_latency`` how long a thread that
-    wakes on a busy core waits for it when the scheduler lets it go first; ``context_switch_time``
-    what a voluntary switch on a core costs, ``forced_switch_time`` one at the end of a slice, with
-    the timer interrupt that forces it. ``quota`` is the CPU limit that gilplan itself runs under,
-    None without one; ``bandwidth_slice`` what a core takes at a time from a quota's budget.
+    its last core although the kernel has looked at an idle one; ``signal_time`` the CPU time that
+    waking a sleeping thread costs the one who wakes it, over all idle times of its core (see
+    `WakeLatency`); ``timer_slack`` what the kernel adds to a timed wait; ``base_slice`` the time
+    after which the scheduler looks for another thread to run, which it does when the timer ticks,
+    every ``tick``; ``preemption_latency`` how long a thread that wakes on a busy core waits for it
+    when the scheduler lets it go first; ``context_switch_time`` what a voluntary switch on a core
+    costs, ``forced_switch_time`` one at the end of a slice, with the timer interrupt that forces
+    it. ``quota`` is the CPU limit that gilplan itself runs under, None without one;
+    ``bandwidth_slice`` what a core takes at a time from a quota's budget.
     """
 
     identity: str
@@ -78,7 +75,6 @@ class Machine:
     forced_switch_time: Estimate
     base_slice: float
     tick: float
-    packing_room: Estimate | None = None
     quota: Quota | None = None
     bandwidth_slice: float = 0.005
 
@@ -105,7 +101,6 @@ class Machine:
             },
             awake_share=self.awake_share.redrawn(rng),
             stay_share=self.stay_share.redrawn(rng),
-            packing_room=None if self.packing_room is None else self.packing_room.redrawn(rng),
             signal_time=self.signal_time.redrawn(rng),
             timer_slack=self.timer_slack.redrawn(rng),
             preemption_latency=self.preemption_latency.redrawn(rng),

@@ -11,9 +11,8 @@ that the core sleeps for long, it takes some 80 ms of short idle times until it 
 
 Prints ``"idle TIME"``: latencies in seconds; ``"signal TIME"``: how long A's writes took, part of
 which is the work of waking (an idle core that sleeps needs an interrupt, one that does not yet
-notices by itself); ``"running TIME"``: B's processor time from before it blocked to its stamp,
-since the kernel switches to it before it can go on; ``"call"`` and ``"quiet write"``: what a write
-and a read, and a write alone, cost when nobody blocks, to be subtracted.
+notices by itself); ``"call"`` and ``"quiet write"``: what a write and a read, and a
+write alone, cost when nobody blocks, to be subtracted.
 """
 
 import argparse
@@ -23,7 +22,7 @@ import os
 import signal
 import time
 
-ASKED_AT, RAN_AT, ANSWERED, RUNNING = range(4)
+ASKED_AT, RAN_AT, ANSWERED = 0, 1, 2
 #: So long after its idle times have changed a core still wakes as it did before, seconds.
 SETTLE_TIME = 0.1
 LEAST_SAMPLES = 2
@@ -37,12 +36,10 @@ def pin(index: int) -> None:
 
 def answer(event: int, cells: memoryview) -> None:
     """Block on the event, stamp, acknowledge, for ever."""
-    clock, processor_clock = time.perf_counter_ns, time.thread_time_ns
+    clock = time.perf_counter_ns
     while True:
-        blocked_at = processor_clock()
         os.eventfd_read(event)
         cells[RAN_AT] = clock()
-        cells[RUNNING] = processor_clock() - blocked_at
         cells[ANSWERED] += 1
 
 
@@ -83,7 +80,7 @@ def main() -> None:
     clock = time.perf_counter_ns
     series: dict[str, list[float]] = {f"idle {text}": [] for text in texts}
     series["quiet write"], series["call"] = call_times(options.samples)
-    series |= {f"{name} {text}": [] for name in ("signal", "running") for text in texts}
+    series |= {f"signal {text}": [] for text in texts}
     notes = ["one core only: the woken thread shares it with the waker"] if alone else []
     asked, stopped = 0, False
     for text in texts:
@@ -105,7 +102,6 @@ def main() -> None:
                     os.sched_yield()
             if cells[ASKED_AT] > settled:
                 series[f"signal {text}"].append((signalled_at - cells[ASKED_AT]) / 1e9)
-                series[f"running {text}"].append(cells[RUNNING] / 1e9)
                 series[f"idle {text}"].append((cells[RAN_AT] - cells[ASKED_AT]) / 1e9)
     if stopped:
         # On a busy machine every answer may take some time slices.
