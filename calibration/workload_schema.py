@@ -20,7 +20,7 @@ from pydantic import (
     model_validator,
 )
 
-from gilplan.model.arrivals import Arrivals, Batch, Closed, Connection, Open, Recorded
+from gilplan.model.arrivals import Arrivals, Batch, Closed, ColdCalls, Connection, Open, Recorded
 from gilplan.model.cold_start import ColdStart
 from gilplan.model.contention import SharedOperation
 from gilplan.model.durations import Deterministic, Duration, Empirical, Exponential, Lognormal
@@ -171,16 +171,29 @@ class TaskTable(_Table):
         )
 
 
+class ColdCallsTable(_Table):
+    pauses: list[Time]
+    sends: list[Time]
+    receives: list[Time]
+
+    def to_domain(self) -> ColdCalls:
+        return ColdCalls(
+            pauses=tuple(self.pauses), sends=tuple(self.sends), receives=tuple(self.receives)
+        )
+
+
 class ConnectionTable(_Table):
     send_time: Time
     receive_time: Time
     client_time: Time
+    cold_calls: ColdCallsTable | None = None
 
     def to_domain(self) -> Connection:
         return Connection(
             send_time=self.send_time,
             receive_time=self.receive_time,
             client_time=self.client_time,
+            cold_calls=None if self.cold_calls is None else self.cold_calls.to_domain(),
         )
 
 

@@ -50,8 +50,14 @@ def _arrivals_table(arrivals: Arrivals) -> dict[str, Any]:
             if think_time != Deterministic(0.0):
                 table["think_time"] = _duration_form(think_time)
             if connection is not None:
-                times = asdict(connection).items()
-                table["connection"] = {name: time_text(time) for name, time in times}
+                times = asdict(connection)
+                cold_calls = times.pop("cold_calls")
+                table["connection"] = {name: time_text(time) for name, time in times.items()}
+                if cold_calls is not None:
+                    table["connection"]["cold_calls"] = {
+                        name: [time_text(time) for time in taken]
+                        for name, taken in cold_calls.items()
+                    }
             return table
         case Open(rate=rate, poisson=poisson):
             return {"kind": "open", "rate": rate, "process": "poisson" if poisson else "even"}

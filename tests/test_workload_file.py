@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from gilplan.calibration.workload_file import parse_workload, read_trace, read_workload
 from gilplan.calibration.workload_writer import to_toml
-from gilplan.model.arrivals import Arrivals, Batch, Closed, Connection, Open, Recorded
+from gilplan.model.arrivals import Arrivals, Batch, Closed, ColdCalls, Connection, Open, Recorded
 from gilplan.model.durations import Deterministic, Duration, Empirical, Exponential, Lognormal
 from gilplan.model.errors import InvalidFile
 from gilplan.model.workload import Segment, SegmentKind, Task, Work, Workload
@@ -369,7 +369,12 @@ arrivals = st.one_of(
     st.builds(
         Closed,
         connection=st.builds(
-            Connection, send_time=positive, receive_time=positive, client_time=positive
+            Connection,
+            send_time=positive,
+            receive_time=positive,
+            client_time=positive,
+            cold_calls=st.none()
+            | st.just(ColdCalls(pauses=(1e-4, 0.02), sends=(0.0, 5e-6), receives=(1e-7, 3e-6))),
         ),
     ),
     st.builds(Open, rate=positive, poisson=st.booleans()),
