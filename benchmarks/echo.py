@@ -44,47 +44,29 @@ INTERVALS = (1e-5, 1e-4, 1e-3, 5e-3, 2e-2, 1e-1)
 BESIDE = (0, 1, 2, 4)
 WARM_UP = 0.2
 CALLS = 20_000
-#: Send and receive in one thread, so that nobody sleeps: what each takes, and reading the clock.
-SEND_AND_RECEIVE = """
+#: Send and receive in one thread: what each takes, and reading the clock, in the median of so many
+#: in a row, and of some after each pause in which the thread slept.
+CALL_TIMES = """
 import json, socket, sys, time
 with socket.create_server(("127.0.0.1", 0)) as listener:
     sender = socket.create_connection(listener.getsockname())
     receiver, _ = listener.accept()
 clock = time.perf_counter
-sends, receives, readings = [], [], []
-for _ in range(int(sys.argv[1])):
+def call_times(pause):
+    if pause:
+        time.sleep(pause)
     began = clock()
     sender.sendall(b"x" * 32)
     sent = clock()
     receiver.recv(64)
     received = clock()
-    sends.append(sent - began)
-    receives.append(received - sent)
-    readings.append(clock() - received)
-print(json.dumps([sorted(times)[len(times) // 2] for times in (sends, receives, readings)]))
-"""
-#: The same after pauses in which the thread slept: by how much the median of each call is longer
-#: than after the first pause, for what that costs is part of every wake-up's measured latency.
-COLD_CALLS = """
-import json, socket, sys, time
-with socket.create_server(("127.0.0.1", 0)) as listener:
-    sender = socket.create_connection(listener.getsockname())
-    receiver, _ = listener.accept()
-clock = time.perf_counter
-def calls(pause):
-    time.sleep(pause)
-    began = clock()
-    sender.sendall(b"x" * 32)
-    sent = clock()
-    receiver.recv(64)
-    return sent - began, clock() - sent
-def medians(taken):
+    return sent - began, received - sent, clock() - received
+def medians(count, pause=0.0):
+    taken = [call_times(pause) for _ in range(count)]
     return [sorted(times)[len(times) // 2] for times in zip(*taken)]
-found = [
-    medians([calls(pause) for _ in range(max(15, min(200, int(0.5 / pause))))])
-    for pause in map(float, sys.argv[1:])
-]
-print(json.dumps([[max(a - b, 0.0) for a, b in zip(cold, found[0])] for cold in found]))
+calls, *pauses = map(float, sys.argv[1:])
+cold = [medians(max(15, min(200, int(0.5 / pause))), pause) for pause in pauses]
+print(json.dumps([medians(int(calls)), *cold]))
 """
 PAUSES = (1e-4, 1e-3, 5e-3, 2e-2, 1e-1)
 SERVER = """
@@ -157,11 +139,14 @@ def connection(build: Build, rate: float, switch_time: float) -> Connection:
     ``rate`` is the echo's on one core, where a request takes what both sides do and two
     switches. What the calls and the switches leave is the bytecode's.
     """
-    send, receive, reading = answer(build, SEND_AND_RECEIVE, CALLS)
+    (send, receive, reading), *cold = answer(build, CALL_TIMES, CALLS, *PAUSES)
     bytecode_time = 1 / rate / 2 - switch_time - (send - reading) - (receive - reading)
     if bytecode_time <= 0:
         raise MeasurementFailed("echo: its system calls alone took longer than all of it")
-    sends, receives = zip(*answer(build, COLD_CALLS, *PAUSES), strict=True)
+    # What a call costs after the shortest pause is part of every wake-up's measured latency.
+    sends, receives, _ = (
+        tuple(max(time - times[0], 0.0) for time in times) for times in zip(*cold, strict=True)
+    )
     return Connection(
         send_time=send - reading,
         receive_time=receive - reading,

@@ -10,18 +10,17 @@ when the worker begins to send, and the worker keeps the GIL if the next request
 the other has woken.
 """
 
-from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Generator
-from math import log
 from typing import Any
 
 from gilplan.model.alarm import Alarm
 from gilplan.model.arrivals import ColdCalls, Connection
 from gilplan.model.cores import Cores
+from gilplan.model.latency import between
 from gilplan.model.recorder import State
 from gilplan.model.source import Source
-from gilplan.model.streams import NANOSECONDS, to_ns
+from gilplan.model.streams import to_ns
 from gilplan.model.thread import Thread
 from gilplan.model.worker import Draw, Log, Step, Worker
 from gilplan.model.workload import Work
@@ -78,18 +77,13 @@ def call_time(time: float, cold: ColdCalls | None, extra_times: tuple[float, ...
     warm = to_ns(time)
     if cold is None:
         return lambda _: warm
-    pauses, extras = cold.pauses, [to_ns(extra) for extra in extra_times]
-    logs = [log(pause) for pause in pauses]
+    knots, extras = [to_ns(pause) for pause in cold.pauses], [to_ns(extra) for extra in extra_times]
 
     def after(pause: int) -> int:
-        seconds = pause / NANOSECONDS
-        if seconds <= pauses[0]:
-            return warm + round(extras[0] * seconds / pauses[0])
-        index = bisect_left(pauses, seconds)
-        if index == len(pauses):
-            return warm + extras[-1]
-        way = (log(seconds) - logs[index - 1]) / (logs[index] - logs[index - 1])
-        return warm + round(extras[index - 1] + way * (extras[index] - extras[index - 1]))
+        if pause < knots[0]:
+            return warm + round(extras[0] * pause / knots[0])
+        left, right, position = between(knots, pause)
+        return warm + round(extras[left] + position * (extras[right] - extras[left]))
 
     return after
 

@@ -26,7 +26,7 @@ def latency_by_idle_time(latency: WakeLatency, rng: np.random.Generator) -> Call
     chance = blocks(lambda count: rng.integers(0, 1_000_000, count))
 
     def draw(idle_time: int) -> int:
-        left, right, position = _between(knots, idle_time)
+        left, right, position = between(knots, idle_time)
         if left == right:
             return draws[left]()
         return draws[right]() if chance() < position * 1_000_000 else draws[left]()
@@ -43,24 +43,24 @@ def usual_latency_by_idle_time(latency: WakeLatency) -> Callable[[int], int]:
     medians = [to_ns(float(np.median(draws.samples))) for draws in latency.latencies]
 
     def usual(idle_time: int) -> int:
-        left, right, position = _between(knots, idle_time)
+        left, right, position = between(knots, idle_time)
         return round(medians[left] + position * (medians[right] - medians[left]))
 
     return usual
 
 
-def _between(knots: list[int], idle_time: int) -> tuple[int, int, float]:
-    """Return the places of the knots around an idle time, and how far it is from the first.
+def between(knots: list[int], time: int) -> tuple[int, int, float]:
+    """Return the places of the knots around a time, and how far it is from the first of them.
 
     That share, 0 to 1, is of their distance on a logarithmic scale. Beyond an end both are the end.
     """
-    right = bisect_left(knots, idle_time)
+    right = bisect_left(knots, time)
     if right == 0:
         return 0, 0, 0.0
     if right == len(knots):
         return right - 1, right - 1, 0.0
     left_knot, right_knot = knots[right - 1], knots[right]
-    return right - 1, right, log(idle_time / left_knot) / log(right_knot / left_knot)
+    return right - 1, right, log(time / left_knot) / log(right_knot / left_knot)
 
 
 def signal_time_by_idle_time(machine: Machine) -> Callable[[int], int]:
