@@ -81,10 +81,10 @@ def observe(
     sampling   the GIL's state read from outside, against the CPU clock; one's own processes
     clock      CPU against wall time, and what a thread of bytecode beside has to miss
 
-    TARGET then runs in threads that take turns, for what cold caches cost (beyond what the profile
-    of this machine says that hand-offs do), and on the other builds here, for how fast it is there
-    and, without a GIL, what its threads cost each other: some seconds each. With --tasks none of
-    that, for it takes many tasks.
+    TARGET then runs in threads that take turns (in processes without a GIL), for what cold caches
+    cost (beyond what the profile of this machine says that hand-offs do), and on the other builds
+    here, for how fast it is there and, without a GIL, what its threads cost each other: some
+    seconds each. With --tasks none of that, for it takes many tasks.
 
     \b
     gilplan observe app.py:handle -o app.toml
