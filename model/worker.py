@@ -136,12 +136,20 @@ class Worker:
         self.thread.overhead += held
 
     def wait(self, duration: Draw) -> Steps:
-        """Block without the GIL and without a core."""
+        """Block without the GIL and without a core, until an instant that is set before.
+
+        What a thread waits for does not wait for it: an answer comes when it comes, and `time.sleep`
+        sets its deadline before it gives the GIL up (pysleep in Modules/timemodule.c, 3.11). One
+        that is preempted in between may find that it need not sleep at all.
+        """
         thread = self.thread
+        ends_at = self._env.now + duration()
         yield from self.gil.drop(thread)
-        alarm = self._cores.block(thread, State.BLOCKED)
-        call_after(self._env, duration(), lambda _: self._cores.wake(thread))
-        yield alarm
+        rest = ends_at - self._env.now
+        if rest > 0:
+            alarm = self._cores.block(thread, State.BLOCKED)
+            call_after(self._env, rest, lambda _: self._cores.wake(thread))
+            yield alarm
         yield from self.gil.take(thread)
 
     def critical(self, lock: Lock, inner: list[Step]) -> Steps:

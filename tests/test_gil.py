@@ -181,6 +181,14 @@ def test_waiter_on_the_holders_core_keeps_it_from_running_for_its_work_in_vain()
     assert first_hand_over(retry=100) - first_hand_over(retry=0) >= 100
 
 
+def test_wait_is_over_when_its_time_has_come_even_if_the_thread_could_not_begin_it() -> None:
+    # Who drops the GIL wakes the waiter, who preempts it: the millisecond passes off the core.
+    stage = Stage(cores=1, signal=1)
+    stage.thread([("python", 4500), ("wait", 1000), ("python", 100)])
+    stage.thread([("python", 2000)], at=100)
+    assert stage.takes() == [(0, 0), (4501, 1), (4501 + 2000 + 1, 0)]
+
+
 def test_timer_that_spans_a_switch_makes_no_request_and_restarts() -> None:
     stage = Stage()
     stage.thread([("python", 2000), ("released", 30_000)])
