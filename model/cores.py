@@ -124,7 +124,7 @@ class Cores:
 
     def block(self, thread: Thread, state: State) -> Alarm:
         """Take the thread off its core until `wake`; the alarm rings when it is on one again."""
-        self._account(thread)
+        self._charge(thread)
         core = thread.core
         assert core is not None, "only a thread on a core can block"
         thread.wake_work = 0
@@ -170,12 +170,14 @@ class Cores:
             return idle_time
         thread.enter(State.WAITING_CORE)
         self._load_balance.overloaded = True
-        self._account(core.thread)
-        core.queue.renew_deadline()
         if thread.lingers:
+            # Linux moves it before it looks how far the running one has got.
             core.queue.rouse(thread)
+            self._charge(core.thread)
         else:
+            self._charge(core.thread)
             core.queue.join(thread)
+        core.queue.renew_deadline()
         if core.thread.waking and core.thread.resumed_at > self.env.now:
             self._choose_again(core)
         elif core.thread.alarm.processed:
@@ -219,7 +221,7 @@ class Cores:
         running = core.thread
         if running is None or newcomer.core is not None:
             return
-        self._account(running)
+        self._charge(running)
         chosen = core.queue.choose()
         if chosen is not running and not chosen.lingers:
             self._turn_over(core, chosen, latency)
@@ -275,7 +277,7 @@ class Cores:
     def _turn_over(self, core: Core, successor: Thread, latency: int) -> None:
         thread = core.thread
         assert thread is not None
-        self._account(thread)
+        self._charge(thread)
         thread.alarm = thread.alarm.moved()
         thread.enter(State.WAITING_CORE)
         thread.leave_core()
@@ -295,7 +297,7 @@ class Cores:
         core.ticking = False
         running, queue = core.thread, core.queue
         if running is not None and len(queue.members) > 1 and not running.alarm.processed:
-            self._account(running)
+            self._charge(running)
             if queue.renew_deadline() or not queue.protects(running):
                 successor = queue.pick()
                 if successor is not None and successor is not running:
@@ -320,13 +322,19 @@ class Cores:
         if thread is not None:
             self._dispatch(core, thread, self._switch_time)
 
+    def _charge(self, thread: Thread) -> None:
+        """Let the scheduler know how much the thread has run (`update_curr`)."""
+        self._account(thread)
+        thread.vruntime += thread.uncharged
+        thread.uncharged = 0
+
     def _account(self, thread: Thread) -> None:
         elapsed = self.env.now - thread.resumed_at
         if thread.core is None or elapsed <= 0:
             return
         thread.resumed_at = self.env.now
         thread.processor_time += elapsed
-        thread.vruntime += elapsed
+        thread.uncharged += elapsed
         thread.work_left = max(thread.work_left - round(elapsed * thread.speed), 0)
 
     def _schedule_end(self, thread: Thread) -> None:

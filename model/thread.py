@@ -22,8 +22,9 @@ class Thread:
     ``value`` as soon as it is on a core and has done its ``wake_work``; otherwise it rings after
     ``work_left`` of CPU time at full speed. ``processor_time`` is how much CPU time it has had.
     ``vruntime``, ``deadline``, ``protected_until``, ``lag``, ``time_to_deadline`` and ``lingers``
-    are the scheduler's (see `RunQueue`), as are ``load``, the average of whether it runs or waits
-    for a core, ``recent_core`` and ``wakees`` (`Placement`), and ``ran_at``, when it was last on a
+    are the scheduler's (see `RunQueue`); ``uncharged`` is what of its CPU time ``vruntime`` does
+    not have yet. So are ``load``, the average of whether it runs or waits for a core,
+    ``recent_core`` and ``wakees`` (`Placement`), and ``ran_at``, when it was last on a
     core, if only to sleep again: ``left_at`` is when it last did more.
     ``overhead`` is CPU time that its next stretch pays on top. ``poll_time`` draws the time to the
     next eval-breaker poll while bytecode runs, and is None where nothing polls; a poll that
@@ -37,8 +38,8 @@ class Thread:
         "lag", "last_core", "left_at", "lingers", "load", "moved_slowdown", "overhead", "poll_time",
         "processor_time", "protected_until", "ran_at", "recent_core", "recorder", "resumed_at",
         "since", "slowdown", "slowdown_after", "speed", "state", "time_to_deadline", "timer",
-        "times", "unfinished", "value", "vruntime", "wake_work", "wakees", "waking", "warm_work",
-        "work", "work_left",
+        "times", "uncharged", "unfinished", "value", "vruntime", "wake_work", "wakees", "waking",
+        "warm_work", "work", "work_left",
     )  # fmt: skip
 
     def __init__(
@@ -67,6 +68,7 @@ class Thread:
         self.speed = 1.0
         self.processor_time = 0
         self.vruntime = 0
+        self.uncharged = 0
         self.deadline = 0
         self.protected_until = 0
         self.lag = 0

@@ -72,7 +72,7 @@ class ThrottledCores(Cores):
 
     def _vacate(self, core: Core) -> None:
         allowance = self._allowances[core.index]
-        self._charge(allowance)
+        self._use(allowance)
         allowance.charged_at = None
         super()._vacate(core)
         if core.thread is None and allowance.left > KEPT_TIME:
@@ -82,7 +82,7 @@ class ThrottledCores(Cores):
     def _turn_over(self, core: Core, successor: Thread, latency: int) -> None:
         allowance = self._allowances[core.index]
         if allowance.stopped_at is None:
-            self._charge(allowance)
+            self._use(allowance)
             super()._turn_over(core, successor, latency)
 
     def _choose_again(self, core: Core) -> None:
@@ -97,7 +97,7 @@ class ThrottledCores(Cores):
         if thread.core is None or self._allowances[thread.core.index].stopped_at is None:
             super()._schedule_end(thread)
 
-    def _charge(self, allowance: Allowance) -> None:
+    def _use(self, allowance: Allowance) -> None:
         if allowance.charged_at is not None and self.env.now > allowance.charged_at:
             allowance.left -= self.env.now - allowance.charged_at
             allowance.charged_at = self.env.now
@@ -125,7 +125,7 @@ class ThrottledCores(Cores):
         allowance.timer = None
         if core.thread is None:
             return
-        self._charge(allowance)
+        self._use(allowance)
         if allowance.left <= 0 and self.pool <= 0:
             self._stop(core, core.thread, allowance)
         else:

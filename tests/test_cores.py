@@ -212,6 +212,31 @@ def test_thread_that_woke_in_vain_has_run_but_done_no_work():
     assert (thread.left_at, thread.ran_at) == (MS, 6 * MS)
 
 
+def test_thread_that_lingered_goes_ahead_of_one_that_has_run_since_the_scheduler_last_looked():
+    # It comes after 1 ms, gets the core at the tick after 4, and sleeps after 7.5 ms with 0.5 ms
+    # more than the other, who has caught up when it wakes after 8.2. It is put where the scheduler
+    # last saw that one, at the tick after 8 ms. Were it put where that one is, it would wait.
+    cores, late = machine(1), []
+    hog(cores, 0, 100 * MS, [])
+    thread = Thread(cores.env, index=1)
+
+    def body():
+        yield cores.env.timeout(MS)
+        cores.wake(thread)
+        yield thread.alarm
+        yield cores.run(thread, 35 * MS // 10, Work.BYTECODE)
+        cores.block(thread, State.BLOCKED)
+        assert thread.lingers
+        yield cores.env.timeout(7 * MS // 10)
+        cores.wake(thread)
+        yield thread.alarm
+        late.append(cores.env.now)
+
+    cores.env.process(body())
+    cores.env.run(until=20 * MS)
+    assert late == [82 * MS // 10]
+
+
 def test_thread_that_has_changed_its_core_counts_as_one_that_has_not_run_for_long():
     cores, done = machine(2), []
     thread = hog(cores, 0, MS, done)
