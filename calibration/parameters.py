@@ -85,6 +85,7 @@ def hand_off_costs(samples: Samples, reference: str, rng: np.random.Generator) -
         "handoff_latency": handoff_latency(samples, reference),
         "retry_time": retry_time(samples, reference),
         "awake_share": awake_share(samples, reference, rng),
+        "awake_factors": awake_factors(samples, reference),
         "signal_time": median_difference(
             signals(samples, reference),
             samples.pooled(f"wake/{reference}", "quiet write"),
@@ -221,11 +222,36 @@ def awake_share(samples: Samples, reference: str, rng: np.random.Generator) -> E
     The older one loses a geometric number of hand-offs: their share of all is mean / (1 + mean).
     It also asks itself now and then and then loses none, which makes this a little low.
     """
-    lost = samples.pooled(f"queue_jump/{reference}", "lost")
+    lost = [count for counts in losses(samples, reference).values() for count in counts]
     if not lost:
         samples.note("signal: assumed to reach the one who asked in 65 % of hand-offs")
         return _assumed(0.65, 0.0, 1.0, "queue_jump")
     return ratio_of_means(lost, [count + 1 for count in lost], source="queue_jump", rng=rng)
+
+
+def awake_factors(samples: Samples, reference: str) -> tuple[tuple[float, float], ...]:
+    """Return the share at each switch interval relative to the one over all."""
+
+    def share(lost: Sequence[float]) -> float:
+        return sum(lost) / (sum(lost) + len(lost))
+
+    by_interval = losses(samples, reference)
+    of_all = share([count for counts in by_interval.values() for count in counts] or [0.0])
+    if of_all == 0:
+        return ()
+    return tuple((interval, share(lost) / of_all) for interval, lost in by_interval.items())
+
+
+def losses(samples: Samples, reference: str) -> dict[float, list[float]]:
+    """Return how many hand-offs each wait lost, by switch interval, in increasing order."""
+    key = f"queue_jump/{reference}"
+    names = {name for taken in samples.rounds.get(key, {}).values() for name in taken}
+    lost = {
+        float(name.removeprefix("lost ")): samples.pooled(key, name)
+        for name in names
+        if name.startswith("lost ")
+    }
+    return {interval: lost[interval] for interval in sorted(lost) if lost[interval]}
 
 
 def stay_share(samples: Samples, reference: str, rng: np.random.Generator) -> Estimate:

@@ -48,16 +48,17 @@ class Machine:
     ``handoff_latency`` is the time from a release of the GIL until the waiter that has just asked
     for it runs (it is hardly asleep); ``retry_time`` the CPU time of a thread whose wait for the
     GIL ran out, until it waits again; ``awake_share`` how often the one who asked for the GIL has
-    not gone to sleep yet when it is dropped; ``stay_share`` how often a thread that wakes waits for
-    its last core although the kernel has looked at an idle one; ``signal_time`` the CPU time that
-    waking a sleeping thread costs the one who wakes it, over all idle times of its core (see
-    `WakeLatency`); ``timer_slack`` what the kernel adds to a timed wait; ``base_slice`` the time
-    after which the scheduler looks for another thread to run, which it does when the timer ticks,
-    every ``tick``; ``preemption_latency`` how long a thread that wakes on a busy core waits for it
-    when the scheduler lets it go first; ``context_switch_time`` what a voluntary switch on a core
-    costs, ``forced_switch_time`` one at the end of a slice, with the timer interrupt that forces
-    it. ``quota`` is the CPU limit that gilplan itself runs under, None without one;
-    ``bandwidth_slice`` what a core takes at a time from a quota's budget.
+    not gone to sleep yet when it is dropped, over all switch intervals (see ``awake_share_at``);
+    ``stay_share`` how often a thread that wakes waits for its last core although the kernel has
+    looked at an idle one; ``signal_time`` the CPU time that waking a sleeping thread costs the one
+    who wakes it, over all idle times of its core (see `WakeLatency`); ``timer_slack`` what the
+    kernel adds to a timed wait; ``base_slice`` the time after which the scheduler looks for another
+    thread to run, which it does when the timer ticks, every ``tick``; ``preemption_latency`` how
+    long a thread that wakes on a busy core waits for it when the scheduler lets it go first;
+    ``context_switch_time`` what a voluntary switch on a core costs, ``forced_switch_time`` one at
+    the end of a slice, with the timer interrupt that forces it. ``quota`` is the CPU limit that
+    gilplan itself runs under, None without one; ``bandwidth_slice`` what a core takes at a time
+    from a quota's budget.
     """
 
     identity: str
@@ -77,6 +78,8 @@ class Machine:
     tick: float
     quota: Quota | None = None
     bandwidth_slice: float = 0.005
+    #: (switch interval, the share there relative to ``awake_share``), in increasing order.
+    awake_factors: tuple[tuple[float, float], ...] = ()
 
     def __post_init__(self) -> None:
         require_count("cores", self.cores)
@@ -90,6 +93,18 @@ class Machine:
         """Speed of each of ``active`` cores; beyond the last measured count, the last one's."""
         curve = self.speeds[work]
         return curve[min(active, len(curve)) - 1].value
+
+    def awake_share_at(self, interval: float) -> float:
+        """Return the share at a switch interval in seconds.
+
+        Who asks has slept for so long. In between linear in the interval's logarithm, beyond the
+        ends the end's own.
+        """
+        if not self.awake_factors:
+            return self.awake_share.value
+        intervals, factors = zip(*self.awake_factors, strict=True)
+        factor = float(np.interp(np.log(interval), np.log(intervals), factors))
+        return min(self.awake_share.value * factor, 1.0)
 
     def redrawn(self, rng: np.random.Generator) -> "Machine":
         """Return the machine with each scalar cost redrawn from its estimate."""

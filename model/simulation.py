@@ -147,7 +147,7 @@ class Run:
         handoff = times_ns(machine.handoff_latency, self._stream(Purpose.LATENCY, 1))
         retry = times_ns(machine.retry_time, self._stream(Purpose.LATENCY, 3))
         awake = self._stream(Purpose.LATENCY, 4)
-        share = machine.awake_share.value
+        share = machine.awake_share_at(layout.effective_switch_interval)
         return [
             Gil(
                 self.env,

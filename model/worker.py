@@ -138,9 +138,9 @@ class Worker:
     def wait(self, duration: Draw) -> Steps:
         """Block without the GIL and without a core, until an instant that is set before.
 
-        What a thread waits for does not wait for it: an answer comes when it comes, and `time.sleep`
-        sets its deadline before it gives the GIL up (pysleep in Modules/timemodule.c, 3.11). One
-        that is preempted in between may find that it need not sleep at all.
+        What a thread waits for does not wait for it: an answer comes when it comes, and
+        `time.sleep` sets its deadline before it gives the GIL up (pysleep in Modules/timemodule.c,
+        3.11). One that is preempted in between may find that it need not sleep at all.
         """
         thread = self.thread
         ends_at = self._env.now + duration()

@@ -1,5 +1,8 @@
 """Known machines and builds are recovered from synthetic samples; gaps are said."""
 
+import math
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -52,7 +55,10 @@ def known_samples(
                 for work in Work
                 for n, speed in ((1, 1.0), (2, 0.8))
             },
-            "queue_jump": {"lost": [0.0, 1.0, 1.0, 2.0] * 10},
+            "queue_jump": {
+                "lost 1e-3": [1.0, 1.0, 2.0, 4.0] * 10,
+                "lost 5e-3": [0.0, 0.0, 0.0, 0.0] * 10,
+            },
             "stay": {"stayed": [0.0, 1.0, 1.0, 1.0] * 10},
             "retry": {"retry": near(15e-6), "sleep": near(2e-5)},
             "handoff": {"gap 1e-3": near(25e-6), "hold 1e-3": near(1.05e-3)},
@@ -143,6 +149,16 @@ def test_turns_that_the_kernels_settings_do_not_explain_are_noted(rng: np.random
     samples = known_samples(rng)
     machine_from(samples, NEW.name, identity="abc", cores=2, base_slice=3e-3, tick=1e-3, rng=rng)
     assert any("ms, not every 3.00 ms as its base slice and tick" in note for note in samples.notes)
+
+
+def test_share_of_askers_awake_goes_by_the_switch_interval(rng: np.random.Generator):
+    found = machine(known_samples(rng), rng)
+    between = math.sqrt(1e-3 * 5e-3)
+    assert [found.awake_share_at(at) for at in (1e-4, 1e-3, between, 5e-3, 1.0)] == pytest.approx(
+        [2 / 3, 2 / 3, 1 / 3, 0, 0]
+    )
+    unmeasured = replace(found, awake_factors=())
+    assert unmeasured.awake_share_at(1e-3) == found.awake_share.value
 
 
 def test_slack_that_is_not_the_kernels_setting_is_noted(rng: np.random.Generator):

@@ -26,7 +26,7 @@ CALL, WRITE = 1e-6, 5e-7
 SERIES: dict[str, dict[str, list[float]]] = {
     "handoff": {"gap 1e-3": [7e-6] * 20},
     "retry": {"retry": [9e-6] * 20},
-    "queue_jump": {"lost": [1.0, 0.0] * 20},
+    "queue_jump": {"lost 1e-3": [1.0, 0.0] * 20, "lost 5e-3": [0.0] * 40},
     "wake": {
         "idle 1e-4": [3e-5 + CALL] * 20,
         "signal 1e-4": [4e-6 + WRITE] * 20,
@@ -36,7 +36,10 @@ SERIES: dict[str, dict[str, list[float]]] = {
 }
 for work in ("bytecode", "compute", "memory"):
     SERIES[f"speed {work}"] = {f"{work} n=1": [1000.0] * 20, f"{work} n=2": [970.0] * 20}
-CHANGED = ("awake_share", "handoff_latency", "retry_time", "signal_time", "speeds", "wake_latency")
+CHANGED = (
+    "awake_factors", "awake_share", "handoff_latency", "retry_time", "signal_time", "speeds",
+    "wake_latency",
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -61,7 +64,8 @@ def test_hand_offs_and_wake_ups_are_measured_anew(profile: Profile, ran: list[st
     machine = refreshed(profile).machine
     assert machine.handoff_latency.mean == pytest.approx(7e-6)
     assert machine.retry_time.mean == pytest.approx(9e-6)
-    assert machine.awake_share.value == pytest.approx(1 / 3)
+    assert machine.awake_share.value == pytest.approx(1 / 5)
+    assert [machine.awake_share_at(t) for t in (1e-3, 5e-3)] == pytest.approx([1 / 3, 0])
     assert machine.wake_latency.latencies[0].mean == pytest.approx(3e-5)
     assert machine.signal_time.value == pytest.approx(4e-6)
 
@@ -131,7 +135,7 @@ def test_command_brings_the_profile_up_to_date_and_says_what_changed(
 ) -> None:
     assert main(["calibrate", "--refresh", "-o", str(own_profile)]) == 0
     told = capsys.readouterr().err
-    assert "hand-off 15 -> 7 us (median); awake when signalled 65% -> 33%" in told
+    assert "hand-off 15 -> 7 us (median); awake when signalled 65% -> 20%" in told
     assert load(own_profile).machine.handoff_latency.mean == pytest.approx(7e-6)
 
 

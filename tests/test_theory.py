@@ -292,3 +292,30 @@ def test_wait_lasts_until_the_thread_runs_again_on_an_idle_core(wake_latency: fl
         wake_latency=wake_latency,
     )
     assert seen.mean == pytest.approx(2.5e-3, rel=1e-6)
+
+
+@pytest.mark.parametrize(("interval", "share"), [(1e-3, 0.0), (1e-2, 0.6)])
+def test_sleeper_loses_hand_offs_to_askers_who_are_awake_at_its_switch_interval(
+    interval: float, share: float
+) -> None:
+    """It comes in the middle of a turn and then loses a geometric number of hand-offs."""
+    sleeps = Empirical(tuple(0.02 + interval * step / 100 for step in range(100)))
+    hog = Task(
+        name="hog", segments=(Segment(kind=SegmentKind.PYTHON, duration=Deterministic(1.0)),)
+    )
+    sleeper = program((SegmentKind.WAIT, sleeps), (SegmentKind.PYTHON, Deterministic(1e-6)))
+    scenario = Scenario(
+        workload=replace(sleeper, background=(hog, replace(hog, name="another"))),
+        layout=Layout(build=WITH_GIL.build, gil=GilMode.OWN, switch_interval=interval),
+        runtime=WITH_GIL,
+        machine=replace(
+            machine(4), awake_share=known(0.6), awake_factors=((1e-3, 0.0), (1e-2, 1.0))
+        ),
+        run_time=100.0,
+        seed=1,
+    )
+    state = steady_state(simulate(scenario))
+    assert state is not None
+    lost = share / (1 - share)
+    late = state.response_time["mean"] - sleeps.mean
+    assert late == pytest.approx((1 / 2 + lost) * interval, rel=0.1)
