@@ -67,6 +67,15 @@ class Samples:
         """All rounds' samples of a series, in order; empty when there are none."""
         return [sample for taken in self.by_round(key, series) for sample in taken]
 
+    def labelled(self, key: str, kind: str) -> dict[str, list[float]]:
+        """All rounds' samples of the series called ``"kind LABEL"``, by label, in its order."""
+        names = {name for taken in self.rounds.get(key, {}).values() for name in taken}
+        return {
+            name.removeprefix(f"{kind} "): self.pooled(key, name)
+            for name in sorted(names)
+            if name.startswith(f"{kind} ")
+        }
+
     def by_round(self, key: str, series: str) -> list[list[float]]:
         """The samples of a series, round by round, without the rounds that have none."""
         rounds = self.rounds.get(key, {})

@@ -15,6 +15,7 @@ IDLE_TIMES = (
 LONG_IDLE_TIME = "5e-2"
 TIMEOUTS = ("1e-4", "2e-4", "5e-4", "1e-3", "2e-3", "5e-3", "1e-2", "2e-2")
 INTERVALS = ("5e-4", "1e-3", "5e-3")
+#: The one who asks has slept for so long: `queue_jump`.
 JUMP_INTERVALS = ("2e-4", "1e-3", "5e-3")
 KINDS = ",".join(Work)
 PROCESS_METHODS = ("fork", "spawn", "forkserver")

@@ -1,6 +1,7 @@
 """From a campaign's raw samples to the machine's and the builds' parameters."""
 
 from collections.abc import Sequence
+from itertools import chain
 from math import ceil
 from typing import Any
 
@@ -23,7 +24,7 @@ from gilplan.calibration.object_costs import collector_costs, contentions
 from gilplan.model.durations import Empirical
 from gilplan.model.errors import MeasurementFailed
 from gilplan.model.estimate import NOT_IDENTIFIABLE, Estimate
-from gilplan.model.machine import Machine, WakeLatency
+from gilplan.model.machine import AwakeFactors, Machine, WakeLatency
 from gilplan.model.runtime import Runtime, StartUp
 from gilplan.model.workload import Work
 
@@ -80,12 +81,13 @@ def hand_off_costs(samples: Samples, reference: str, rng: np.random.Generator) -
 
     Raises `MeasurementFailed` without wake-up or hand-off latencies or the cost of waiting.
     """
+    awake = awake_share(samples, reference, rng)
     return {
         "wake_latency": wake_latency(samples, reference),
         "handoff_latency": handoff_latency(samples, reference),
         "retry_time": retry_time(samples, reference),
-        "awake_share": awake_share(samples, reference, rng),
-        "awake_factors": awake_factors(samples, reference),
+        "awake_share": awake,
+        "awake_factors": awake_factors(samples, reference, awake.value),
         "signal_time": median_difference(
             signals(samples, reference),
             samples.pooled(f"wake/{reference}", "quiet write"),
@@ -141,33 +143,24 @@ def wake_latency(samples: Samples, reference: str) -> WakeLatency:
     else. It does so to threads that run, too, and is then part of every measured time.
     """
     key = f"wake/{reference}"
-    series = {name for taken in samples.rounds.get(key, {}).values() for name in taken}
-    idle_times = sorted(
-        (float(name.removeprefix("idle ")), name) for name in series if name.startswith("idle ")
-    )
-    if not idle_times:
+    taken = samples.labelled(key, "idle")
+    if not taken:
         raise MeasurementFailed("wake: the machine's wake-up latency was not measured")
     call = float(np.median(samples.pooled(key, "call")))
+    idle_times = sorted(taken, key=float)
     return WakeLatency(
-        idle_times=tuple(idle_time for idle_time, _ in idle_times),
+        idle_times=tuple(map(float, idle_times)),
         latencies=tuple(
-            thinned([x - call for x in undisturbed(samples.pooled(key, name))], WAKE_SAMPLES)
-            for _, name in idle_times
+            thinned([x - call for x in undisturbed(taken[text])], WAKE_SAMPLES)
+            for text in idle_times
         ),
-        signal_factors=signal_factors(samples, reference, [time for _, time in idle_times]),
+        signal_factors=signal_factors(samples, reference, idle_times),
     )
 
 
 def signals(samples: Samples, reference: str) -> list[float]:
     """Pool the times of the calls that woke another core, whatever its idle time."""
-    key = f"wake/{reference}"
-    names = {name for taken in samples.rounds.get(key, {}).values() for name in taken}
-    return [
-        time
-        for name in sorted(names)
-        if name.startswith("signal ")
-        for time in samples.pooled(key, name)
-    ]
+    return list(chain(*samples.labelled(f"wake/{reference}", "signal").values()))
 
 
 def signal_factors(samples: Samples, reference: str, idle_times: list[str]) -> tuple[float, ...]:
@@ -178,7 +171,7 @@ def signal_factors(samples: Samples, reference: str, idle_times: list[str]) -> t
     if typical <= 0:
         return ()
     return tuple(
-        max(float(np.median(samples.pooled(key, f"signal {time[5:]}"))) - call, 0.0) / typical
+        max(float(np.median(samples.pooled(key, f"signal {time}"))) - call, 0.0) / typical
         for time in idle_times
     )
 
@@ -191,14 +184,7 @@ def undisturbed(latencies: Sequence[float]) -> list[float]:
 
 def handoff_latency(samples: Samples, reference: str) -> Empirical:
     """Pool the hand-off gaps over the switch intervals."""
-    key = f"handoff/{reference}"
-    names = {name for taken in samples.rounds.get(key, {}).values() for name in taken}
-    gaps = [
-        gap
-        for name in sorted(names)
-        if name.startswith("gap ")
-        for gap in samples.pooled(key, name)
-    ]
+    gaps = list(chain(*samples.labelled(f"handoff/{reference}", "gap").values()))
     if not gaps:
         raise MeasurementFailed(
             "handoff: the GIL's hand-off latency was not measured; name a build with a GIL"
@@ -222,36 +208,23 @@ def awake_share(samples: Samples, reference: str, rng: np.random.Generator) -> E
     The older one loses a geometric number of hand-offs: their share of all is mean / (1 + mean).
     It also asks itself now and then and then loses none, which makes this a little low.
     """
-    lost = [count for counts in losses(samples, reference).values() for count in counts]
+    lost = list(chain(*samples.labelled(f"queue_jump/{reference}", "lost").values()))
     if not lost:
         samples.note("signal: assumed to reach the one who asked in 65 % of hand-offs")
         return _assumed(0.65, 0.0, 1.0, "queue_jump")
     return ratio_of_means(lost, [count + 1 for count in lost], source="queue_jump", rng=rng)
 
 
-def awake_factors(samples: Samples, reference: str) -> tuple[tuple[float, float], ...]:
-    """Return the share at each switch interval relative to the one over all."""
-
-    def share(lost: Sequence[float]) -> float:
-        return sum(lost) / (sum(lost) + len(lost))
-
-    by_interval = losses(samples, reference)
-    of_all = share([count for counts in by_interval.values() for count in counts] or [0.0])
-    if of_all == 0:
+def awake_factors(samples: Samples, reference: str, over_all: float) -> AwakeFactors:
+    """Relate the share at each switch interval to the one over all; () if nobody ever was awake."""
+    if over_all == 0:
         return ()
-    return tuple((interval, share(lost) / of_all) for interval, lost in by_interval.items())
-
-
-def losses(samples: Samples, reference: str) -> dict[float, list[float]]:
-    """Return how many hand-offs each wait lost, by switch interval, in increasing order."""
-    key = f"queue_jump/{reference}"
-    names = {name for taken in samples.rounds.get(key, {}).values() for name in taken}
-    lost = {
-        float(name.removeprefix("lost ")): samples.pooled(key, name)
-        for name in names
-        if name.startswith("lost ")
-    }
-    return {interval: lost[interval] for interval in sorted(lost) if lost[interval]}
+    lost = samples.labelled(f"queue_jump/{reference}", "lost")
+    return tuple(
+        (float(text), sum(lost[text]) / (sum(lost[text]) + len(lost[text])) / over_all)
+        for text in sorted(lost, key=float)
+        if lost[text]
+    )
 
 
 def stay_share(samples: Samples, reference: str, rng: np.random.Generator) -> Estimate:
@@ -271,13 +244,10 @@ def timer_slack(
     The kernel's own figure is not used but compared: a note says where they differ.
     """
     key = f"timer/{reference}"
-    names = {name for taken in samples.rounds.get(key, {}).values() for name in taken}
     waits, overshoots = [], []
-    for name in sorted(names):
-        if name.startswith("overshoot "):
-            taken = samples.pooled(key, name)
-            waits += [float(name.removeprefix("overshoot "))] * len(taken)
-            overshoots += taken
+    for text, taken in samples.labelled(key, "overshoot").items():
+        waits += [float(text)] * len(taken)
+        overshoots += taken
     if not overshoots:
         samples.note("timer slack: assumed 50 us (prctl(2)), not measured")
         return _assumed(5e-5, 1e-5, 2e-4, "timer")

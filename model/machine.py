@@ -1,6 +1,7 @@
 """The machine: cores, how fast they are together, and what the scheduler's moves cost."""
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -36,8 +37,12 @@ class WakeLatency:
             )
         if len(self.signal_factors) not in (0, len(self.idle_times)):
             raise InvalidValue("signal_factors", "one per idle time", self.signal_factors)
-        if any(b <= a for a, b in zip(self.idle_times, self.idle_times[1:], strict=False)):
+        if any(b <= a for a, b in pairwise(self.idle_times)):
             raise InvalidValue("idle_times", "in increasing order", self.idle_times)
+
+
+#: (Switch interval in seconds, `Machine.awake_share` there relative to that over all), by interval.
+AwakeFactors = tuple[tuple[float, float], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,13 +83,17 @@ class Machine:
     tick: float
     quota: Quota | None = None
     bandwidth_slice: float = 0.005
-    #: (switch interval, the share there relative to ``awake_share``), in increasing order.
-    awake_factors: tuple[tuple[float, float], ...] = ()
+    awake_factors: AwakeFactors = ()
 
     def __post_init__(self) -> None:
         require_count("cores", self.cores)
         require_positive("base_slice", self.base_slice)
         require_positive("tick", self.tick)
+        intervals = [0.0, *(interval for interval, _ in self.awake_factors)]
+        if any(b <= a for a, b in pairwise(intervals)):
+            raise InvalidValue("awake_factors", "in increasing order of interval", intervals[1:])
+        if any(factor < 0 for _, factor in self.awake_factors):
+            raise InvalidValue("awake_factors", "at least 0", self.awake_factors)
         for work in Work:
             if len(self.speeds.get(work, ())) < 1:
                 raise InvalidValue(f"speeds[{work}]", "given for at least one active core", ())

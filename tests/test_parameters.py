@@ -11,7 +11,7 @@ from gilplan.calibration.campaign import Samples
 from gilplan.calibration.measurements import TIMEOUTS, Measurement, counts_of
 from gilplan.calibration.parameters import machine_from, runtime_from, undisturbed
 from gilplan.calibration.runner import KernelRun
-from gilplan.model.errors import MeasurementFailed
+from gilplan.model.errors import InvalidValue, MeasurementFailed
 from gilplan.model.estimate import AT_BOUND, NOT_IDENTIFIABLE
 from gilplan.model.machine import Machine
 from gilplan.model.workload import Work
@@ -159,6 +159,22 @@ def test_share_of_askers_awake_goes_by_the_switch_interval(rng: np.random.Genera
     )
     unmeasured = replace(found, awake_factors=())
     assert unmeasured.awake_share_at(1e-3) == found.awake_share.value
+
+
+@pytest.mark.parametrize(
+    ("factors", "what"),
+    [
+        (((5e-3, 1.0), (1e-3, 1.0)), "increasing order"),
+        (((0.0, 1.0),), "increasing order"),
+        (((1e-3, -0.1),), "at least 0"),
+    ],
+)
+def test_shares_of_impossible_intervals_are_refused(
+    factors: tuple[tuple[float, float], ...], what: str, rng: np.random.Generator
+):
+    found = machine(known_samples(rng), rng)
+    with pytest.raises(InvalidValue, match=what):
+        replace(found, awake_factors=factors)
 
 
 def test_slack_that_is_not_the_kernels_setting_is_noted(rng: np.random.Generator):
