@@ -318,4 +318,4 @@ def test_sleeper_loses_hand_offs_to_askers_who_are_awake_at_its_switch_interval(
     assert state is not None
     lost = share / (1 - share)
     late = state.response_time["mean"] - sleeps.mean
-    assert late == pytest.approx((1 / 2 + lost) * interval, rel=0.1)
+    assert late == pytest.approx((1 / 2 + lost) * interval, rel=0.05)
