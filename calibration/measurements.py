@@ -16,7 +16,7 @@ LONG_IDLE_TIME = "5e-2"
 TIMEOUTS = ("1e-4", "2e-4", "5e-4", "1e-3", "2e-3", "5e-3", "1e-2", "2e-2")
 INTERVALS = ("5e-4", "1e-3", "5e-3")
 #: The one who asks has slept for so long: `queue_jump`.
-JUMP_INTERVALS = ("2e-4", "1e-3", "5e-3")
+JUMP_INTERVALS = ("5e-4", "1e-3", "5e-3")
 KINDS = ",".join(Work)
 PROCESS_METHODS = ("fork", "spawn", "forkserver")
 #: What the workers of an executor may be.
@@ -84,10 +84,10 @@ def machine_measurements(reference: Build, cores: int, *, quick: bool) -> list[M
     others = [
         ("handoff", (",".join(INTERVALS), "--samples", str(130 * scale)), 0.95 * scale),
         ("retry", ("--samples", str(60 * scale)), 0.15 + 0.15 * scale),
-        ("queue_jump", (",".join(JUMP_INTERVALS), "--samples", str(40 * scale)), 0.1 + 1.2 * scale),
+        ("queue_jump", (",".join(JUMP_INTERVALS), "--samples", str(80 * scale)), 0.2 + 2.4 * scale),
         ("stay", ("--samples", str(60 * scale)), 0.1 + 0.42 * scale),
         ("wake", (idle_times, "--samples", str(70 * scale), "--longest", "0.4"), 1.5 + 1.2 * scale),
-        ("timer", (",".join(TIMEOUTS), "--samples", str(18 * scale)), 0.8 * scale),
+        ("timer", (",".join(TIMEOUTS), "--samples", str(18 * scale)), 0.9 + 0.8 * scale),
         ("slice", ("--run-time", str(0.5 * scale)), 0.6 * scale),
         ("preempt", ("--samples", str(60 * scale)), 0.5 * scale),
     ]

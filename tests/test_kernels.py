@@ -17,7 +17,7 @@ TINY = {
     "speed": ("bytecode,compute,memory", "--samples", "2", "--window", "0.01"),
     "handoff": ("1e-3", "--samples", "40"),
     "retry": ("--samples", "8"),
-    "queue_jump": ("1e-3", "--samples", "4"),
+    "queue_jump": ("1e-3", "--samples", "60"),
     "stay": ("--samples", "4"),
     "release": ("--samples", "5", "--calls", "20"),
     "poll": ("--samples", "3"),

@@ -56,8 +56,8 @@ def known_samples(
                 for n, speed in ((1, 1.0), (2, 0.8))
             },
             "queue_jump": {
-                "lost 1e-3": [1.0, 1.0, 2.0, 4.0] * 10,
-                "lost 5e-3": [0.0, 0.0, 0.0, 0.0] * 10,
+                "lost 1e-3": [1.0, 1.0, 1.0, 0.0] * 10,
+                "lost 5e-3": [0.0, 0.0, 0.0, 1.0] * 10,
             },
             "stay": {"stayed": [0.0, 1.0, 1.0, 1.0] * 10},
             "retry": {"retry": near(15e-6), "sleep": near(2e-5)},
@@ -155,7 +155,7 @@ def test_share_of_askers_awake_goes_by_the_switch_interval(rng: np.random.Genera
     found = machine(known_samples(rng), rng)
     between = math.sqrt(1e-3 * 5e-3)
     assert [found.awake_share_at(at) for at in (1e-4, 1e-3, between, 5e-3, 1.0)] == pytest.approx(
-        [2 / 3, 2 / 3, 1 / 3, 0, 0]
+        [0.75, 0.75, 0.5, 0.25, 0.25]
     )
     unmeasured = replace(found, awake_factors=())
     assert unmeasured.awake_share_at(1e-3) == found.awake_share.value

@@ -1,13 +1,18 @@
 """Whom the GIL's signal reaches: a waiter that slept, or the one that has just asked.
 
-Two threads spin in bytecode and hand the GIL to each other; a third sleeps and then waits for it,
-longer than the one who asks for the drop. The signal is posted to both. If the one who asked has
-not gone to sleep yet, it finds the signal and takes the GIL before the older one has woken
+Two threads spin in bytecode and hand the GIL to each other; a third sleeps and then waits for it
+beside the one who asks for the drop. The signal is posted to both. If the one who asked has not
+gone to sleep yet, it finds the signal and takes the GIL before the older one has woken
 (Python/ceval_gil.c: drop_gil; nptl/pthread_cond_wait.c in glibc). How often that is depends on
 how long it had slept, that is, on the switch interval.
 
-Prints ``"lost INTERVAL"``: how many hand-offs the sleeper lost before it got the GIL, each time
-that it was among the waiters for certain.
+The older one must not be what it is compared with. After a switch interval it asks, too, and then
+has the GIL as one who has asked; and while it waits for a core it needs no signal, for it finds the
+GIL free. So it is tied to the core of one spinner, and only the first hand-off counts, by the other
+one, after the older has joined the waiters and before it can have asked.
+
+Prints ``"lost INTERVAL"``: of each such hand-off 1 if the one who had asked got the GIL, 0 if the
+older one did. Empty with one core, where nobody is awake but the holder.
 """
 
 import argparse
@@ -16,16 +21,24 @@ import os
 import sys
 import threading
 import time
+from bisect import bisect
 from itertools import pairwise
 
 SLEEP = 3e-3
-#: A sleeper that is due has joined the waiters after this time.
-WAKE_TIME = 2e-4
+#: A sleeper that is due has joined the waiters after this time, and who took the GIL has begun.
+WAKE_TIME = 1.8e-4
 LONGEST_PAUSE = 15_000
+HOME, OTHER, SLEEPER = range(3)
 
 
-def spin(log: list[int], stop: list[bool]) -> None:
+def tie(core: int) -> None:
+    """Tie the calling thread to a core."""
+    os.sched_setaffinity(threading.get_native_id(), {core})
+
+
+def spin(core: int, log: list[int], stop: list[bool]) -> None:
     """Spin, and log the instants at which the thread got the GIL back, ns."""
+    tie(core)
     clock = time.perf_counter_ns
     last = clock()
     while not stop:
@@ -35,45 +48,59 @@ def spin(log: list[int], stop: list[bool]) -> None:
         last = now
 
 
-def sleep_often(waits: list[tuple[int, int]], interval: float, samples: int) -> None:
+def sleep_often(core: int, waits: list[tuple[int, int]], interval: float, samples: int) -> None:
     """Sleep, and log when the thread was due and when it had the GIL, ns."""
+    tie(core)
     clock = time.perf_counter_ns
     for number in range(samples):
         sleep_time = SLEEP + interval * (number * 0.6180339887 % 1)
         began = clock()
         time.sleep(sleep_time)
-        waits.append((began + int((sleep_time + WAKE_TIME) * 1e9), clock()))
+        waits.append((began + int(sleep_time * 1e9), clock()))
 
 
-def losses(interval: float, samples: int) -> list[int]:
-    """Count the hand-offs that each wait lost at a switch interval."""
+def losses(interval: float, samples: int, cores: tuple[int, int]) -> list[int]:
+    """Return of each hand-off that counts whether the older waiter lost it."""
     sys.setswitchinterval(interval)
-    logs: list[list[int]] = [[], []]
-    stop: list[bool] = []
+    logs: tuple[list[int], list[int]] = ([], [])
     waits: list[tuple[int, int]] = []
-    spinners = [threading.Thread(target=spin, args=(log, stop)) for log in logs]
+    stop: list[bool] = []
+    spinners = [
+        threading.Thread(target=spin, args=(core, log, stop))
+        for core, log in zip(cores, logs, strict=True)
+    ]
     for spinner in spinners:
         spinner.start()
-    sleeper = threading.Thread(target=sleep_often, args=(waits, interval, samples))
+    sleeper = threading.Thread(target=sleep_often, args=(cores[1], waits, interval, samples))
     sleeper.start()
     sleeper.join()
     stop.append(True)
     for spinner in spinners:
         spinner.join()
-    taken = sorted((instant, index) for index, log in enumerate(logs) for instant in log)
+    taken = [(instant, index) for index, log in enumerate(logs) for instant in log]
+    taken = sorted([*taken, *((got, SLEEPER) for _, got in waits)])
     # Consecutive instants of one spinner are interrupts, not hand-offs.
-    handoffs = [b for a, b in pairwise(taken) if a[1] != b[1]]
-    return [sum(due < instant < got for instant, _ in handoffs) for due, got in waits if due < got]
+    handoffs = [(b, a[1]) for a, b in pairwise(taken) if a[1] != b[1]]
+    lost = []
+    for due, _ in waits:
+        place = bisect(handoffs, ((due, SLEEPER), SLEEPER))
+        if place == len(handoffs):
+            continue
+        (instant, taker), dropper = handoffs[place]
+        if dropper == HOME and WAKE_TIME < (instant - due) / 1e9 < interval:
+            lost.append(int(taker != SLEEPER))
+    return lost
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("intervals", help="switch intervals in seconds, comma-separated")
-    parser.add_argument("--samples", type=int, default=40)
+    parser.add_argument("--samples", type=int, default=100, help="sleeps at each interval")
     options = parser.parse_args()
+    cores = sorted(os.sched_getaffinity(0))
+    texts = options.intervals.split(",") if len(cores) > 1 else []
     series = {
-        f"lost {text}": losses(float(text), options.samples)
-        for text in options.intervals.split(",")
+        f"lost {text}": losses(float(text), options.samples, (cores[0], cores[1])) for text in texts
     }
     print(json.dumps({"series": series, "notes": []}), flush=True)
     os._exit(0)

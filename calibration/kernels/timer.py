@@ -4,6 +4,8 @@ A thread waits for a held lock with a timeout, as a waiter for the GIL waits on 
 variable: a futex with an absolute monotonic deadline. The kernel may add the thread's timer
 slack (prctl(2), PR_SET_TIMERSLACK; 50 us by default) and then has to wake a core that has been
 idle for the whole wait. Another process keeps another core busy, as the holder of a GIL would.
+All samples of one timeout come in a row: how fast a core wakes goes by how long it slept of late,
+too (kernels/wake.py).
 
 Prints ``"overshoot TIMEOUT"``: time beyond the timeout; ``"call"``: what an attempt costs that
 does not wait; ``"slack setting"``: the kernel's figure, where it can be read.
@@ -15,6 +17,9 @@ import os
 import signal
 import threading
 import time
+
+#: So long after the timeouts have changed a core still wakes as it did before, seconds.
+SETTLE_TIME = 0.1
 
 
 def busy_neighbour(index: int) -> int:
@@ -46,21 +51,23 @@ def main() -> None:
     cores = sorted(os.sched_getaffinity(0))
     neighbour = busy_neighbour(0) if len(cores) > 1 else None
     os.sched_setaffinity(0, {cores[-1]})
-    clock = time.perf_counter_ns
+    clock = time.perf_counter
     lock = threading.Lock()
     lock.acquire()
     series: dict[str, list[float]] = {f"overshoot {text}": [] for text in texts}
     series["call"] = []
-    for _ in range(options.samples):
-        for text in texts:
-            timeout = float(text)
+    for text in texts:
+        timeout = float(text)
+        settled = clock() + SETTLE_TIME
+        while len(series[f"overshoot {text}"]) < options.samples:
             began = clock()
             lock.acquire(timeout=timeout)
-            series[f"overshoot {text}"].append((clock() - began) / 1e9 - timeout)
-        lock.acquire(blocking=False)
-        began = clock()
-        lock.acquire(blocking=False)
-        series["call"].append((clock() - began) / 1e9)
+            ended = clock()
+            if began >= settled:
+                series[f"overshoot {text}"].append(ended - began - timeout)
+            began = clock()
+            lock.acquire(blocking=False)
+            series["call"].append(clock() - began)
     series["slack setting"] = slack_setting()
     if neighbour is not None:
         os.kill(neighbour, signal.SIGKILL)
