@@ -1,10 +1,9 @@
 """Measure again what the host of a virtual machine changes: hand-offs, wake-ups, speeds.
 
 How fast one core sees what another has written, how fast it wakes, and how much it slows down
-beside the other depends on where the host has put the two. That changed within an hour: the
-waiter that had just asked for the GIL was awake still in 75 % of the hand-offs, then in 29 %
-(kernels/queue_jump.py), an idle core woke after 39 us, then after 26 (kernels/wake.py, idle for
-50 us). The rest of a calibration keeps for longer.
+beside the other depends on where the host has put the two. That changed within an hour: an idle
+core woke after 39 us, then after 26 (kernels/wake.py, idle for 50 us). The rest of a calibration
+keeps for longer.
 """
 
 from collections.abc import Callable, Sequence
