@@ -9,9 +9,7 @@ given to each. A thread's *lag* is how far it is behind the average:
   Sleeping earns nothing: who used its share before it slept does not go first when it wakes.
 - The one that runs is protected until the deadline that it had when it was picked
   (`RUN_TO_PARITY`), but only as long as it is eligible: a thread that wakes with positive lag
-  pulls the average below the running one, and goes first at once. With no lag it waits, unless
-  the running one's slice is over: both then have a slice before them, and the newcomer goes first
-  (`pick_eevdf` asks for the running one's deadline to be *earlier*).
+  pulls the average below the running one, and goes first at once. With no lag it waits.
 - A thread that sleeps with negative lag lingers in the queue until it is picked
   (`DELAY_DEQUEUE`); should it wake before, it goes on from there, at best without lag.
 
@@ -104,7 +102,7 @@ class RunQueue:
         if current is not None and self.protects(current) and current.vruntime <= average:
             return current
         eligible = (thread for thread in members if thread.vruntime <= average)
-        return min(eligible, key=lambda thread: (thread.deadline, thread is current))
+        return min(eligible, key=lambda thread: thread.deadline)
 
     def pick(self) -> Thread | None:
         """Return who runs next, None on an empty queue; who lingers and comes first leaves."""

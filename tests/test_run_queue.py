@@ -44,21 +44,6 @@ def test_thread_that_wakes_without_lag_does_not_preempt():
     assert queue.choose() is runner
 
 
-def test_thread_that_wakes_without_lag_preempts_one_whose_slice_is_over():
-    queue, (runner,) = queue_of(1)
-    let_run(queue, runner, SLICE)
-    sleeper = Thread(Clock(), index=1)
-    queue.join(sleeper)
-    assert queue.renew_deadline()
-    assert queue.choose() is sleeper
-    # A tick of the timer gave the runner its new slice before: it is the first to end now.
-    queue.leave(sleeper)
-    runner.vruntime += MS
-    sleeper.lag = 0
-    queue.join(sleeper)
-    assert queue.choose() is runner
-
-
 def test_thread_that_wakes_with_lag_preempts():
     queue, (runner,) = queue_of(1)
     let_run(queue, runner, MS)
