@@ -8,6 +8,7 @@ import pytest
 
 from gilplan.calibration.builds import Build, find_builds
 from gilplan.calibration.fingerprint import take_fingerprint
+from gilplan.calibration.kernels.queue_jump import lost_hand_offs
 from gilplan.calibration.runner import KERNELS, KernelRun, run_kernel
 
 pytestmark = pytest.mark.interpreters
@@ -125,3 +126,17 @@ def test_fingerprint_identity_is_stable_and_ignores_the_installation():
     assert len(first.identity) == 12
     assert first.cores == len(first.affinity) >= 1
     assert math.isfinite(first.memory)
+
+
+def test_only_a_first_hand_off_that_the_sleeper_cannot_have_asked_for_counts():
+    def lost(taken_by_other: list[int], got: int) -> list[int]:
+        # The home spinner holds the GIL when the sleeper is due, at 1 ms.
+        return lost_hand_offs(([500_000], taken_by_other), [(1_000_000, got)], 1e-3)
+
+    assert lost([1_500_000], 3_000_000) == [1]
+    assert lost([3_000_000], 1_500_000) == [0]
+    # Too soon to be among the waiters, and late enough to have asked itself.
+    assert lost([1_100_000], 3_000_000) == []
+    assert lost([3_000_000], 2_100_000) == []
+    # The other spinner, with whom it shares a core, held the GIL.
+    assert lost([900_000, 1_500_000], 3_000_000) == []

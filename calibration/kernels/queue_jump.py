@@ -77,16 +77,23 @@ def losses(interval: float, samples: int, cores: tuple[int, int]) -> list[int]:
     stop.append(True)
     for spinner in spinners:
         spinner.join()
+    return lost_hand_offs(logs, waits, interval)
+
+
+def lost_hand_offs(
+    logs: tuple[list[int], list[int]], waits: list[tuple[int, int]], interval: float
+) -> list[int]:
+    """Pick the hand-offs that count; say of each whether the older waiter lost it."""
     taken = [(instant, index) for index, log in enumerate(logs) for instant in log]
     taken = sorted([*taken, *((got, SLEEPER) for _, got in waits)])
     # Consecutive instants of one spinner are interrupts, not hand-offs.
-    handoffs = [(b, a[1]) for a, b in pairwise(taken) if a[1] != b[1]]
+    handoffs = [(*b, a[1]) for a, b in pairwise(taken) if a[1] != b[1]]
     lost = []
     for due, _ in waits:
-        place = bisect(handoffs, ((due, SLEEPER), SLEEPER))
+        place = bisect(handoffs, (due, SLEEPER, SLEEPER))
         if place == len(handoffs):
             continue
-        (instant, taker), dropper = handoffs[place]
+        instant, taker, dropper = handoffs[place]
         if dropper == HOME and WAKE_TIME < (instant - due) / 1e9 < interval:
             lost.append(int(taker != SLEEPER))
     return lost
