@@ -325,7 +325,12 @@ class Cores:
     def _charge(self, thread: Thread) -> None:
         """Let the scheduler know how much the thread has run (`update_curr`)."""
         self._account(thread)
-        thread.vruntime += thread.uncharged
+        core = thread.core
+        if core is None or not thread.uncharged:
+            return
+        # A tick at this very moment came before what happens now.
+        since_tick = max((self.env.now - self._first_tick) % self._tick_time, 1)
+        core.queue.charge(thread, thread.uncharged, since_tick=since_tick)
         thread.uncharged = 0
 
     def _account(self, thread: Thread) -> None:

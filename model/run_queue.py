@@ -9,12 +9,18 @@ given to each. A thread's *lag* is how far it is behind the average:
   Sleeping earns nothing: who used its share before it slept does not go first when it wakes.
 - The one that runs is protected until the deadline that it had when it was picked
   (`RUN_TO_PARITY`), but only as long as it is eligible: a thread that wakes with positive lag
-  pulls the average below the running one, and goes first at once. With no lag it waits.
+  pulls the average below the running one, and goes first at once. With no lag it waits, unless
+  the running one's slice is over at that moment: both then have a slice before them, and the
+  newcomer goes first (`pick_eevdf` asks for the running one's deadline to be *earlier*).
+- A running thread whose deadline has passed gets a new slice whenever the kernel looks
+  (`update_deadline`): at each tick of the timer, also if it is alone.
 - A thread that sleeps with negative lag lingers in the queue until it is picked
   (`DELAY_DEQUEUE`); should it wake before, it goes on from there, at best without lag.
 
 Times are integer nanoseconds; every thread has the same weight.
 """
+
+from math import ceil
 
 from gilplan.model.thread import Thread
 
@@ -26,12 +32,13 @@ class RunQueue:
     is at most two of them or one ``tick``, whichever is longer.
     """
 
-    __slots__ = ("_average_before", "_base_slice", "_longest_lag", "current", "members")
+    __slots__ = ("_average_before", "_base_slice", "_longest_lag", "_tick", "current", "members")
 
     def __init__(self, *, base_slice: int, tick: int) -> None:
         self.members: list[Thread] = []
         self.current: Thread | None = None
         self._base_slice = base_slice
+        self._tick = tick
         self._longest_lag = max(2 * base_slice, tick)
         self._average_before = 0
 
@@ -81,6 +88,20 @@ class RunQueue:
             thread.lag = 0
             self.join(thread)
 
+    def charge(self, thread: Thread, time: int, *, since_tick: int) -> None:
+        """Book that the thread ran for ``time``; the timer ticked last ``since_tick`` before now.
+
+        Ticks in that time gave it a new slice if its deadline had passed.
+        """
+        latest_tick = thread.vruntime + time - since_tick
+        first_look = max(thread.deadline, thread.vruntime)
+        thread.vruntime += time
+        if latest_tick < first_look:
+            return
+        looks_apart = ceil(self._base_slice / self._tick) * self._tick
+        since_first = (latest_tick - first_look) // self._tick * self._tick
+        thread.deadline = latest_tick - since_first % looks_apart + self._base_slice
+
     def renew_deadline(self) -> bool:
         """Give the running thread a new slice if its deadline has passed; say whether it had."""
         thread = self.current
@@ -102,7 +123,7 @@ class RunQueue:
         if current is not None and self.protects(current) and current.vruntime <= average:
             return current
         eligible = (thread for thread in members if thread.vruntime <= average)
-        return min(eligible, key=lambda thread: thread.deadline)
+        return min(eligible, key=lambda thread: (thread.deadline, thread is current))
 
     def pick(self) -> Thread | None:
         """Return who runs next, None on an empty queue; who lingers and comes first leaves."""

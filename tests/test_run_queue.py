@@ -44,6 +44,49 @@ def test_thread_that_wakes_without_lag_does_not_preempt():
     assert queue.choose() is runner
 
 
+def test_thread_that_wakes_without_lag_preempts_one_whose_slice_is_over():
+    queue, (runner,) = queue_of(1)
+    let_run(queue, runner, SLICE)
+    queue.join(Thread(Clock(), index=1))
+    assert queue.renew_deadline()
+    assert queue.choose() is not runner
+
+
+@pytest.mark.parametrize(("since_tick", "preempts"), [(SLICE // 2, False), (2 * SLICE, True)])
+def test_tick_gives_a_lone_thread_a_new_slice_that_a_newcomer_does_not_preempt(
+    since_tick: int, preempts: bool
+):
+    queue, (runner,) = queue_of(1)
+    queue.run(runner)
+    queue.charge(runner, 5 * TICK, since_tick=since_tick)
+    assert runner.deadline == 5 * TICK - since_tick + SLICE
+    queue.join(Thread(Clock(), index=1))
+    queue.renew_deadline()
+    assert (queue.choose() is not runner) is preempts
+
+
+@given(
+    base_slice=st.integers(1, 12),
+    tick=st.integers(1, 5),
+    times=st.lists(st.integers(1, 40), min_size=1, max_size=5),
+)
+def test_slices_of_a_lone_thread_are_those_that_each_tick_would_have_given(
+    base_slice: int, tick: int, times: list[int]
+):
+    queue = RunQueue(base_slice=base_slice, tick=tick)
+    thread = Thread(Clock(), index=0)
+    queue.join(thread)
+    queue.run(thread)
+    now, deadline = 0, base_slice
+    for time in times:
+        for moment in range(now + 1, now + time + 1):
+            if moment % tick == 0 and moment >= deadline:
+                deadline = moment + base_slice
+        now += time
+        queue.charge(thread, time, since_tick=now % tick)
+        assert thread.deadline == deadline
+
+
 def test_thread_that_wakes_with_lag_preempts():
     queue, (runner,) = queue_of(1)
     let_run(queue, runner, MS)
