@@ -141,7 +141,7 @@ def connection(build: Build, rate: float, switch_time: float) -> Connection:
     """Return what the two sides do, who are alike: the client's time is the server's bytecode, too.
 
     ``rate`` is the echo's on one core, where a request takes what both sides do and two
-    switches. What the calls and the switches leave is the bytecode's.
+    switches, each with the wake-up before it. What the calls and these leave is the bytecode's.
     """
     (send, receive, reading), *cold = answer(build, CALL_TIMES, CALLS, *PAUSES)
     bytecode_time = 1 / rate / 2 - switch_time - (send - reading) - (receive - reading)
@@ -171,7 +171,8 @@ def compare(build: Build, profile: Profile, time: float) -> Rows:
     """Measure and predict every cell of one build."""
     one_core = {min(os.sched_getaffinity(0))}
     rate = median(run_echo(build, 0, 5e-3, time, cores=one_core) for _ in range(3))
-    switch_time = profile.machine.context_switch_time.value
+    machine = profile.machine
+    switch_time = machine.busy_signal_time.value + machine.context_switch_time.value
     sides = connection(build, rate, switch_time)
     cells = [
         (computing, interval)

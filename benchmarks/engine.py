@@ -51,6 +51,7 @@ MACHINE = Machine(
     awake_share=known(0.65),
     stay_share=known(0.5),
     signal_time=known(2e-6),
+    busy_signal_time=known(2e-6),
     timer_slack=known(5e-5),
     base_slice=0.0014,
     tick=0.004,

@@ -68,6 +68,7 @@ def machine_from(
         stay_share=stay_share(samples, reference, rng),
         timer_slack=slack,
         preemption_latency=preemption_latency(samples, reference, slack, rng),
+        busy_signal_time=busy_signal_time(samples, reference, rng),
         context_switch_time=context_switch_time(samples, reference, rng),
         forced_switch_time=forced_switch_time(samples, reference, rng),
         base_slice=base_slice,
@@ -301,13 +302,23 @@ def check_turns(samples: Samples, reference: str, expected: float) -> None:
 
 
 def context_switch_time(samples: Samples, reference: str, rng: np.random.Generator) -> Estimate:
-    """Estimate a voluntary switch: half a round trip on one core, less the calls it makes."""
+    """Estimate how long it takes from when a thread blocks until the next one on its core runs."""
     turns = samples.pooled(f"slice/{reference}", "turn")
     if not turns:
-        samples.note("context switch: assumed 2 us, not measured")
-        return _assumed(2e-6, 5e-7, 2e-5, "slice")
-    calls = samples.pooled(f"slice/{reference}", "call")
+        samples.note("context switch: assumed 3 us, not measured")
+        return _assumed(3e-6, 1e-6, 2e-5, "slice")
+    calls = samples.pooled(f"slice/{reference}", "quiet read")
     return median_difference(turns, calls, source="slice", rng=rng, floor=0.0)
+
+
+def busy_signal_time(samples: Samples, reference: str, rng: np.random.Generator) -> Estimate:
+    """Estimate what it costs to wake a thread that then waits for the waker's core."""
+    wakes = samples.pooled(f"slice/{reference}", "wake")
+    if not wakes:
+        samples.note("waking on a busy core: assumed 2 us, not measured")
+        return _assumed(2e-6, 5e-7, 1e-5, "slice")
+    calls = samples.pooled(f"slice/{reference}", "quiet write")
+    return median_difference(wakes, calls, source="slice", rng=rng, floor=0.0)
 
 
 def forced_switch_time(samples: Samples, reference: str, rng: np.random.Generator) -> Estimate:

@@ -67,7 +67,7 @@ def signal_time_by_idle_time(machine: Machine) -> Callable[[int], int]:
     """Return the waker's CPU time against the woken core's idle time, both integer nanoseconds.
 
     Tabulated on a logarithmic grid of 64 points from 1 us to 100 ms: the engine asks often. For a
-    core that is not idle (0) there is nothing to wake.
+    core that is not idle (0) only the thread has to be woken.
     """
     times, factors = machine.wake_latency.idle_times, machine.wake_latency.signal_factors
     signal_time = machine.signal_time.value
@@ -78,8 +78,11 @@ def signal_time_by_idle_time(machine: Machine) -> Callable[[int], int]:
     grid = low + step * np.arange(points)
     at_grid = np.interp(grid, np.log(times) + log(1e9), factors)
     table = [to_ns(signal_time * factor) for factor in at_grid]
+    busy = to_ns(machine.busy_signal_time.value)
 
     def time(idle_time: int) -> int:
+        if idle_time == 0:
+            return busy
         if idle_time < 1000:
             return table[0]
         return table[min(int((log(idle_time) - low) / step), points - 1)]

@@ -56,12 +56,13 @@ class Machine:
     not gone to sleep yet when it is dropped, over all switch intervals (see ``awake_share_at``);
     ``stay_share`` how often a thread that wakes waits for its last core although the kernel has
     looked at an idle one; ``signal_time`` the CPU time that waking a sleeping thread costs the one
-    who wakes it, over all idle times of its core (see `WakeLatency`); ``timer_slack`` what the
-    kernel adds to a timed wait; ``base_slice`` the time after which the scheduler looks for another
-    thread to run, which it does when the timer ticks, every ``tick``; ``preemption_latency`` how
-    long a thread that wakes on a busy core waits for it when the scheduler lets it go first;
-    ``context_switch_time`` what a voluntary switch on a core costs, ``forced_switch_time`` one at
-    the end of a slice, with the timer interrupt that forces it. ``quota`` is the CPU limit that
+    who wakes it, over all idle times of its core (see `WakeLatency`), ``busy_signal_time`` that of
+    one whose core is busy; ``timer_slack`` what the kernel adds to a timed wait; ``base_slice`` the
+    time after which the scheduler looks for another thread to run, which it does when the timer
+    ticks, every ``tick``; ``preemption_latency`` how long a thread that wakes on a busy core waits
+    for it when the scheduler lets it go first; ``context_switch_time`` how long it takes from when
+    a thread blocks until the next one on its core runs, ``forced_switch_time`` what a switch at the
+    end of a slice costs, with the timer interrupt that forces it. ``quota`` is the CPU limit that
     gilplan itself runs under, None without one; ``bandwidth_slice`` what a core takes at a time
     from a quota's budget.
     """
@@ -75,6 +76,7 @@ class Machine:
     awake_share: Estimate
     stay_share: Estimate
     signal_time: Estimate
+    busy_signal_time: Estimate
     timer_slack: Estimate
     preemption_latency: Estimate
     context_switch_time: Estimate
@@ -126,6 +128,7 @@ class Machine:
             awake_share=self.awake_share.redrawn(rng),
             stay_share=self.stay_share.redrawn(rng),
             signal_time=self.signal_time.redrawn(rng),
+            busy_signal_time=self.busy_signal_time.redrawn(rng),
             timer_slack=self.timer_slack.redrawn(rng),
             preemption_latency=self.preemption_latency.redrawn(rng),
             context_switch_time=self.context_switch_time.redrawn(rng),

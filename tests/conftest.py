@@ -29,6 +29,7 @@ def small_machine() -> Machine:
     costs = dict.fromkeys(
         (
             "signal_time",
+            "busy_signal_time",
             "timer_slack",
             "preemption_latency",
             "context_switch_time",

@@ -37,6 +37,7 @@ MACHINE = Machine(
     awake_share=Estimate.exact(0.65, "test"),
     stay_share=Estimate.exact(0.5, "test"),
     signal_time=known(0.0),
+    busy_signal_time=known(0.0),
     timer_slack=known(0.0),
     base_slice=0.0014,
     tick=0.004,

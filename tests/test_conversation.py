@@ -42,6 +42,7 @@ MACHINE = Machine(
     awake_share=NOTHING,
     stay_share=NOTHING,
     signal_time=NOTHING,
+    busy_signal_time=NOTHING,
     timer_slack=NOTHING,
     preemption_latency=NOTHING,
     context_switch_time=Estimate.exact(SWITCH, "test"),

@@ -37,7 +37,7 @@ SERIES = {
     "poll": {"poll", "polls per unit"},
     "wake": {"idle 2e-5", "idle 1e-3", "signal 2e-5", "signal 1e-3", "quiet write", "call"},
     "timer": {"overshoot 1e-4", "overshoot 1e-3", "call", "slack setting"},
-    "slice": {"slice", "forced switch", "turn", "call"},
+    "slice": {"slice", "forced switch", "wake", "turn", "quiet write", "quiet read"},
     "preempt": {"busy"},
 }
 PROCESSES = ("fork", "spawn", "forkserver")

@@ -17,7 +17,7 @@ from gilplan.model.workload import Work
 
 AT_ONCE = Empirical((0.0,))
 WAKE = WakeLatency(idle_times=(1e-5, 1e-3), latencies=(AT_ONCE, AT_ONCE), signal_factors=(0.5, 2.0))
-SIGNAL = 1e-5
+SIGNAL, BUSY_SIGNAL = 1e-5, 1e-6
 
 
 def machine(wake_latency: WakeLatency) -> Machine:
@@ -32,6 +32,7 @@ def machine(wake_latency: WakeLatency) -> Machine:
         awake_share=nothing,
         stay_share=nothing,
         signal_time=Estimate.exact(SIGNAL, "test"),
+        busy_signal_time=Estimate.exact(BUSY_SIGNAL, "test"),
         timer_slack=nothing,
         preemption_latency=nothing,
         context_switch_time=nothing,
@@ -43,7 +44,7 @@ def machine(wake_latency: WakeLatency) -> Machine:
 
 @pytest.mark.parametrize(
     ("idle_time", "signal_time"),
-    [(0, 5_000), (10_000, 5_000), (100_000, 12_500), (1_000_000, 20_000), (10**10, 20_000)],
+    [(0, 1_000), (1, 5_000), (10_000, 5_000), (100_000, 12_500), (10**6, 20_000), (10**10, 20_000)],
 )
 def test_waking_costs_more_the_longer_the_core_slept(idle_time: int, signal_time: int):
     assert signal_time_by_idle_time(machine(WAKE))(idle_time) == pytest.approx(signal_time, rel=0.1)
@@ -51,7 +52,7 @@ def test_waking_costs_more_the_longer_the_core_slept(idle_time: int, signal_time
 
 def test_waking_costs_the_same_after_any_idle_time_where_only_that_was_measured():
     cost = signal_time_by_idle_time(machine(replace(WAKE, signal_factors=())))
-    assert {cost(idle_time) for idle_time in (0, 10_000, 10**9)} == {10_000}
+    assert {cost(idle_time) for idle_time in (1, 10_000, 10**9)} == {10_000}
 
 
 @pytest.mark.parametrize(

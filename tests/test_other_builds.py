@@ -44,6 +44,7 @@ MACHINE = Machine(
     awake_share=known(0.65),
     stay_share=known(1.0),
     signal_time=known(0.0),
+    busy_signal_time=known(0.0),
     timer_slack=known(0.0),
     base_slice=0.0014,
     tick=0.004,

@@ -20,7 +20,7 @@ OLD = Build(path="/old/python", version=(3, 11, 7))
 NEW = Build(path="/new/python", version=(3, 14, 0))
 WAKES = {"2e-5": 20e-6, "1e-3": 40e-6, "2e-2": 100e-6}
 SLACK, CALL, SIGNAL, SWITCH, PREEMPTION = 50e-6, 1e-6, 3e-6, 2e-6, 15e-6
-FORCED = 60e-6
+FORCED, BUSY_SIGNAL = 60e-6, 2.5e-6
 #: How many times as long waking takes after each idle time.
 SIGNALS = {"2e-5": 0.5, "1e-3": 1.0, "2e-2": 2.0}
 
@@ -75,8 +75,10 @@ def known_samples(
             "slice": {
                 "slice": near(4e-3),
                 "forced switch": near(FORCED),
-                "turn": near(SWITCH + CALL),
-                "call": near(CALL),
+                "turn": near(SWITCH + CALL / 2),
+                "wake": near(BUSY_SIGNAL + CALL / 2),
+                "quiet write": near(CALL / 2),
+                "quiet read": near(CALL / 2),
             },
             "preempt": {"busy": near(SLACK + PREEMPTION), "idle": near(90e-6)},
         }
@@ -122,6 +124,7 @@ def test_known_machine_is_recovered(rng: np.random.Generator):
     for estimate, truth in (
         (found.speeds[Work.MEMORY][1], 0.8),
         (found.signal_time, SIGNAL),
+        (found.busy_signal_time, BUSY_SIGNAL),
         (found.awake_share, 0.5),
         (found.stay_share, 0.75),
         (found.context_switch_time, SWITCH),
@@ -194,6 +197,7 @@ def test_scheduler_costs_not_measured_are_assumed_flagged_and_noted(rng: np.rand
     samples = known_samples(rng, without=("slice", "preempt", "timer", "queue_jump", "stay"))
     found = machine(samples, rng)
     assumed = (
+        "busy_signal_time",
         "context_switch_time",
         "forced_switch_time",
         "preemption_latency",

@@ -41,6 +41,7 @@ MACHINE = Machine(
     awake_share=Estimate.exact(0.65, "test"),
     stay_share=Estimate.exact(0.0, "test"),
     signal_time=known(1e-6),
+    busy_signal_time=known(1e-6),
     timer_slack=known(5e-5),
     base_slice=0.0014,
     tick=0.004,
@@ -170,7 +171,7 @@ def test_core_that_stops_while_it_switches_keeps_its_thread():
         cores.block(thread, State.BLOCKED)
 
     cores.env.process(body(first, 0, 10 * MS))
-    cores.env.process(body(second, 9 * MS, 40 * MS))
+    cores.env.process(body(second, 17 * MS // 2, 40 * MS))
     cores.env.process(body(third, 10 * MS + MS // 20, MS))
     cores.env.run(until=11 * MS)
     assert cores.cores[0].thread is second

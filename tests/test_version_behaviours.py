@@ -129,6 +129,7 @@ def simulated(version: str, layout: Layout) -> Replication:
         awake_share=Estimate.exact(0.65, "test"),
         stay_share=Estimate.exact(0.5, "test"),
         signal_time=nothing,
+        busy_signal_time=nothing,
         timer_slack=nothing,
         base_slice=0.0014,
         tick=0.004,

@@ -6,20 +6,27 @@ the base slice rounded up to the tick unless the high-resolution tick is on. The
 process's last stamp and the other's first is a forced switch, with the timer interrupt that
 forces it (which can cost a virtual machine far more than the switch).
 
-Then the two hand a turn to each other through eventfds: each wakes the other and blocks. Half a
-round trip, less the calls, is a voluntary switch (of address spaces: dearer than between
-threads of one process, by part of a microsecond).
+Then one process computes for a while and wakes the other, which waits for the core until the first
+blocks. Both steps cost what they do with caches that other work has used. The second process is a
+batch job (sched(7), SCHED_BATCH), which never goes ahead of the one that wakes it.
 
-Prints ``"slice"``, ``"forced switch"``, ``"turn"`` (half a round trip) and ``"call"`` (a write
-and a read of an eventfd that nobody waits for), in seconds.
+Prints ``"slice"``, ``"forced switch"``, ``"wake"`` (the write to an eventfd that wakes the other),
+``"turn"`` (from then until the other stamps the clock), and ``"quiet write"`` and ``"quiet read"``
+of an eventfd that nobody waits for, in seconds.
 """
 
 import argparse
 import json
+import mmap
 import os
 import runpy
 import signal
 import time
+
+#: What is computed between two turns, ns.
+WORK_TIME = 300_000
+#: So many turns until the partner is surely blocked when it is woken.
+UNTIL_IT_WAITS = 3
 
 
 def spin(core: int, until: int, output: int, log_gaps) -> None:  # type: ignore[no-untyped-def]
@@ -32,37 +39,48 @@ def spin(core: int, until: int, output: int, log_gaps) -> None:  # type: ignore[
     os._exit(0)
 
 
-def echo(core: int, asked: int, answered: int) -> None:
-    """Answer every turn on the core, for ever."""
+def follow(core: int, asked: int, answered: int, ran_at: memoryview) -> None:
+    """Stamp the clock each time that the core is this process's, for ever."""
     os.sched_setaffinity(0, {core})
+    os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+    clock = time.perf_counter_ns
     while True:
         os.eventfd_read(asked)
+        ran_at[0] = clock()
         os.eventfd_write(answered, 1)
 
 
-def take_turns(core: int, samples: int, turns: int = 10) -> tuple[list[float], list[float]]:
-    """Time turns between two processes on one core, and the calls that they make."""
+def take_turns(core: int, samples: int) -> dict[str, list[float]]:
+    """Time how one process wakes another on its core, and how that one then gets the core."""
     clock = time.perf_counter_ns
-    asked, answered = os.eventfd(0), os.eventfd(0)
+    ran_at = memoryview(mmap.mmap(-1, mmap.PAGESIZE)).cast("q")
+    asked, answered, quiet = (os.eventfd(0) for _ in range(3))
     partner = os.fork()
     if partner == 0:
-        echo(core, asked, answered)
+        follow(core, asked, answered, ran_at)
     os.sched_setaffinity(0, {core})
-    quiet, taken, calls = os.eventfd(0), [], []
-    for _ in range(samples):
-        began = clock()
-        for _ in range(turns):
-            os.eventfd_write(asked, 1)
-            os.eventfd_read(answered)
-        turned_at = clock()
-        for _ in range(turns):
-            os.eventfd_write(quiet, 1)
-            os.eventfd_read(quiet)
-        taken.append((turned_at - began) / 1e9 / turns / 2)
-        calls.append((clock() - turned_at) / 1e9 / turns)
+    series: dict[str, list[float]] = {
+        name: [] for name in ("wake", "turn", "quiet write", "quiet read")
+    }
+    for sample in range(samples + UNTIL_IT_WAITS):
+        until = clock() + WORK_TIME
+        while clock() < until:
+            pass
+        stamps = [clock()]
+        os.eventfd_write(asked, 1)
+        stamps.append(clock())
+        os.eventfd_read(answered)
+        stamps += [ran_at[0], clock()]
+        os.eventfd_write(quiet, 1)
+        stamps.append(clock())
+        os.eventfd_read(quiet)
+        stamps.append(clock())
+        if sample >= UNTIL_IT_WAITS:
+            for name, step in zip(series, (0, 1, 3, 4), strict=True):
+                series[name].append((stamps[step + 1] - stamps[step]) / 1e9)
     os.kill(partner, signal.SIGKILL)
     os.waitpid(partner, 0)
-    return taken, calls
+    return series
 
 
 def main() -> None:
@@ -88,8 +106,7 @@ def main() -> None:
     for _ in outputs:
         os.wait()
     gaps, runs = handoff["switches"](logs)
-    turns, calls = take_turns(core, options.samples)
-    series = {"slice": runs, "forced switch": gaps, "turn": turns, "call": calls}
+    series = {"slice": runs, "forced switch": gaps, **take_turns(core, options.samples)}
     print(json.dumps({"series": series, "notes": []}), flush=True)
     os._exit(0)
 

@@ -21,8 +21,8 @@ from gilplan.planner.charts.theme import (
 
 MICROSECOND = 1e-6
 MACHINE_COSTS = (
-    "signal_time", "context_switch_time", "forced_switch_time", "preemption_latency",
-    "timer_slack",
+    "signal_time", "busy_signal_time", "context_switch_time", "forced_switch_time",
+    "preemption_latency", "timer_slack",
 )  # fmt: skip
 #: Enough points to see a distribution, few enough to draw.
 MOST_SAMPLES = 60
