@@ -13,6 +13,8 @@ IDLE_TIMES = (
     *("2e-4", "5e-4", "1e-3", "2e-3", "5e-3", "2e-2"),
 )
 LONG_IDLE_TIME = "5e-2"
+#: How busy the home core is for a thread that wakes there.
+HOME_SHARES = ("0.5", "0.6", "0.65", "0.7", "0.75", "0.8", "0.9")
 TIMEOUTS = ("1e-4", "2e-4", "5e-4", "1e-3", "2e-3", "5e-3", "1e-2", "2e-2")
 INTERVALS = ("5e-4", "1e-3", "5e-3")
 #: The one who asks has slept for so long: `queue_jump`.
@@ -87,6 +89,7 @@ def machine_measurements(reference: Build, cores: int, *, quick: bool) -> list[M
         ("queue_jump", (",".join(JUMP_INTERVALS), "--samples", str(80 * scale)), 0.2 + 2.4 * scale),
         ("stay", ("--samples", str(60 * scale)), 0.1 + 0.42 * scale),
         ("wake", (idle_times, "--samples", str(70 * scale), "--longest", "0.4"), 1.5 + 1.2 * scale),
+        ("room", (",".join(HOME_SHARES), "--samples", str(40 * scale)), 1.9 + 0.3 * scale),
         ("timer", (",".join(TIMEOUTS), "--samples", str(18 * scale)), 0.9 + 0.8 * scale),
         ("slice", ("--run-time", str(0.5 * scale)), 0.6 * scale),
         ("preempt", ("--samples", str(60 * scale)), 0.5 * scale),

@@ -37,6 +37,8 @@ SLACK_TOLERANCE = 1e-5
 TURN_TOLERANCE = 0.2
 #: Idle states and the host's own scheduling spread wake-ups over a factor of about three.
 DISTURBED = 10
+#: How often a thread does what it does always, but for the odd interrupt.
+ALWAYS = 0.9
 
 
 def machine_from(
@@ -66,6 +68,7 @@ def machine_from(
         cores=cores,
         speeds=speed_curves(samples, reference, cores, rng),
         stay_share=stay_share(samples, reference, rng),
+        packing_room=packing_room(samples, reference),
         timer_slack=slack,
         preemption_latency=preemption_latency(samples, reference, slack, rng),
         busy_signal_time=busy_signal_time(samples, reference, rng),
@@ -156,7 +159,23 @@ def wake_latency(samples: Samples, reference: str) -> WakeLatency:
             for text in idle_times
         ),
         signal_factors=signal_factors(samples, reference, idle_times),
+        running_share=running_share(samples, reference, idle_times),
     )
+
+
+def running_share(samples: Samples, reference: str, idle_times: Sequence[str]) -> float:
+    """Return in which part of a start's latency the thread has processor time already."""
+    key = f"wake/{reference}"
+    latencies, running = samples.labelled(key, "idle"), samples.labelled(key, "running")
+    shares = [
+        float(np.median(running[text])) / float(np.median(latencies[text]))
+        for text in idle_times
+        if running.get(text)
+    ]
+    if not shares:
+        samples.note("wake-up: assumed that a thread counts as running from the start")
+        return 1.0
+    return min(float(np.median(shares)), 1.0)
 
 
 def signals(samples: Samples, reference: str) -> list[float]:
@@ -231,6 +250,21 @@ def stay_share(samples: Samples, reference: str, rng: np.random.Generator) -> Es
         samples.note("wake-up: assumed that a thread stays on its busy core in half of all cases")
         return _assumed(0.5, 0.0, 1.0, "stay")
     return ratio_of_means(stayed, [1.0] * len(stayed), source="stay", rng=rng)
+
+
+def packing_room(samples: Samples, reference: str) -> Estimate | None:
+    """Estimate how busy a core may be for a woken thread to stay there; None: it never depends.
+
+    A kernel that packs threads keeps it on a half idle core always, and never on a busy one.
+    """
+    taken = samples.labelled(f"room/{reference}", "stayed")
+    stayed = sorted((float(text), float(np.mean(rates))) for text, rates in taken.items() if rates)
+    if not stayed or stayed[0][1] < ALWAYS or stayed[-1][1] > 1 - ALWAYS:
+        return None
+    above = next(index for index, (_, rate) in enumerate(stayed) if rate < 0.5)
+    (low, at_low), (high, at_high) = stayed[above - 1], stayed[above]
+    value = low + (high - low) * (at_low - 0.5) / (at_low - at_high)
+    return Estimate(value=value, lower=low, upper=high, source="room")
 
 
 def timer_slack(

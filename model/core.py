@@ -11,19 +11,24 @@ class Core:
     """A core of the machine with its run queue. Times are integer nanoseconds.
 
     ``failed_balances`` counts the ticks in a row at which it was idle and found nothing to take;
-    ``load`` averages how many threads run or wait on it; ``newcomer`` woke on it while the running
-    thread was between two stretches; ``last_thread`` had it last, or has it.
+    ``load`` averages how many threads run or wait on it, ``utilisation`` whether one runs;
+    ``usual_utilisation`` is that of the threads that run or wait on it (see `Packing`).
+    ``newcomer`` woke on it while the running thread was between two stretches; ``last_thread`` had
+    it last, or has it.
     """
 
     __slots__ = (
         "busy_time", "failed_balances", "idle_since", "index", "last_thread", "load", "new_idle",
-        "newcomer", "occupied_at", "queue", "thread", "ticking",
+        "newcomer", "occupied_at", "queue", "thread", "ticking", "usual_utilisation",
+        "utilisation",
     )  # fmt: skip
 
     def __init__(self, env: Clock, index: int, queue: RunQueue, new_idle: NewIdle) -> None:
         self.index = index
         self.queue = queue
         self.load = RecentAverage(env)
+        self.utilisation = RecentAverage(env)
+        self.usual_utilisation = 0.0
         self.new_idle = new_idle
         self.thread: Thread | None = None
         self.newcomer: Thread | None = None

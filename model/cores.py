@@ -22,8 +22,8 @@ from gilplan.model.clock import Clock
 from gilplan.model.core import Core
 from gilplan.model.load_balance import LoadBalance
 from gilplan.model.new_idle import NewIdle
+from gilplan.model.packing import Packing
 from gilplan.model.placement import Placement
-from gilplan.model.recent_average import RecentAverage
 from gilplan.model.recorder import State
 from gilplan.model.run_queue import RunQueue
 from gilplan.model.thread import Thread
@@ -41,7 +41,8 @@ class Cores:
     found waits for its busy one all the same (1); ``dice()`` draws from 0 to 1023 (see `NewIdle`);
     ``cores_searched`` is how many cores the kernel considers, by default ``count``. Ticks of the
     timer come every ``tick``, the first at ``first_tick``. ``warm_up`` is the demand after which a
-    thread's caches are warm again.
+    thread's caches are warm again; ``running_share`` that of a start's latency in which the thread
+    counts as running for the scheduler. ``packing`` is that of the kernel, None if it has none.
     """
 
     def __init__(
@@ -64,6 +65,8 @@ class Cores:
         first_tick: int = 0,
         timer_slack: int = 0,
         warm_up: int = 0,
+        running_share: float = 1.0,
+        packing: Packing | None = None,
     ) -> None:
         self.env = env
         self.cores = [
@@ -71,13 +74,16 @@ class Cores:
             for index in range(count)
         ]
         self.timers = Timers(env, cores=count, slack=timer_slack)
-        self._utilisation = RecentAverage(env)
+        self._packing = packing
         self._placement = Placement(
             self.cores,
-            self._utilisation,
             cores_searched=cores_searched or count,
             stays=stays,
+            packing=packing,
         )
+        self._load_balance = LoadBalance(env, self.cores, packing)
+        self._active = 0
+        self._running_share = running_share
         self._speeds = {work: list(curve[:count]) for work, curve in speeds.items()}
         self._uniform = all(len(set(curve)) == 1 for curve in self._speeds.values())
         self._wake_latency = wake_latency
@@ -91,7 +97,6 @@ class Cores:
         self._tick_time = tick
         self._first_tick = first_tick
         self._warm_up = warm_up
-        self._load_balance = LoadBalance(env, self.cores)
 
     def run(self, thread: Thread, demand: int, work: Work) -> Alarm:
         """Let the thread, which is on a core, use ``demand`` ns of CPU; the alarm then rings."""
@@ -133,6 +138,9 @@ class Cores:
         thread.alarm = Alarm(self.env)
         core.queue.renew_deadline()
         core.queue.sleep(thread)
+        self._stops_running(core, thread)
+        if self._packing is not None:
+            self._packing.sleep(core, thread)
         core.load.change(-1)
         thread.load.change(-1)
         self._vacate(core)
@@ -146,28 +154,37 @@ class Cores:
         waker: Thread | None = None,
         *,
         sync: bool = False,
+        dozing: Thread | None = None,
     ) -> int:
         """Make a blocked thread runnable; its alarm rings with ``value`` once it is on a core.
 
         ``waker`` is who does it, None if it is a timer. ``latency`` replaces the drawn one on an
         idle core (for a waiter that is hardly asleep); ``sync`` says that the waker is about to
-        sleep (see `Placement`). Returns how long its core had been idle; 0 if it was not and goes
-        on with what it does, so that it needs no interrupt.
+        sleep, ``dozing`` who is about to leave a core that counts as idle (see `Placement`).
+        Returns how long its core had been idle; 0 if it was not and goes on with what it does, so
+        that it needs no interrupt.
         """
         thread.waking = True
         thread.value = value
-        core = self._placement.core_for(thread, waker, sync=sync)
+        core = self._placement.core_for(thread, waker, sync=sync, dozing=dozing)
         if thread.last_core is not None and core is not thread.last_core:
             self._load_balance.migrate(thread, thread.last_core, core)
-        core.load.change(1)
-        thread.load.change(1)
+        if self._packing is not None:
+            self._packing.wake(core, thread)
         if core.thread is None:
             core.queue.join(thread)
             idle_time = self._idle_time(core)
+            if dozing is not None and dozing.last_core is core:
+                idle_time, latency = 0, self._switch_time
             if latency is None:
                 latency = self._wake_latency(idle_time)
+            runs_after = self._runs_after(latency)
+            core.load.change(1, runs_after)
+            thread.load.change(1, runs_after)
             self._occupy(core, thread, latency)
             return idle_time
+        core.load.change(1)
+        thread.load.change(1)
         thread.enter(State.WAITING_CORE)
         self._load_balance.overloaded = True
         if thread.lingers:
@@ -196,9 +213,10 @@ class Cores:
         latency: int | None = None,
         *,
         sync: bool = False,
+        dozing: Thread | None = None,
     ) -> Alarm:
         """Let a thread on a core wake another; the alarm rings when it has paid for that."""
-        idle_time = self.wake(thread, value, latency, waker, sync=sync)
+        idle_time = self.wake(thread, value, latency, waker, sync=sync, dozing=dozing)
         waker.overhead += self.signal_time(idle_time)
         return self.run(waker, 0, waker.work)
 
@@ -247,7 +265,7 @@ class Cores:
         if core.last_thread is not thread:
             thread.cool(self._warm_up)
         core.last_thread = thread
-        self._utilisation.change(1)
+        self._starts_running(core, thread, latency)
         self._change_speeds(thread)
         if thread.waking:
             thread.alarm.ring_after(latency + thread.wake_work, thread.value)
@@ -260,7 +278,6 @@ class Cores:
         core.thread = None
         core.newcomer = None
         core.idle_since = self.env.now
-        self._utilisation.change(-1)
         thread = core.queue.pick()
         if thread is None:
             thread = self._load_balance.for_newly_idle(core)
@@ -283,7 +300,7 @@ class Cores:
         thread.leave_core()
         core.busy_time += self.env.now - core.occupied_at
         core.thread = None
-        self._utilisation.change(-1)
+        self._stops_running(core, thread)
         self._dispatch(core, successor, latency)
 
     def _start_ticks(self, core: Core) -> None:
@@ -322,6 +339,22 @@ class Cores:
         if thread is not None:
             self._dispatch(core, thread, self._switch_time)
 
+    def _runs_after(self, latency: int) -> int:
+        """Return how long the thread of a core that starts does not count as running yet."""
+        return int(latency * (1 - self._running_share))
+
+    def _starts_running(self, core: Core, thread: Thread, latency: int) -> None:
+        self._active += 1
+        core.utilisation.change(1, self._runs_after(latency))
+        if self._packing is not None:
+            thread.utilisation.change(1, self._runs_after(latency))
+
+    def _stops_running(self, core: Core, thread: Thread) -> None:
+        self._active -= 1
+        core.utilisation.change(-1)
+        if self._packing is not None:
+            thread.utilisation.change(-1)
+
     def _charge(self, thread: Thread) -> None:
         """Let the scheduler know how much the thread has run (`update_curr`)."""
         self._account(thread)
@@ -349,7 +382,7 @@ class Cores:
 
     def _speed(self, thread: Thread) -> float:
         curve = self._speeds[thread.work]
-        return curve[min(self._utilisation.count, len(curve)) - 1]
+        return curve[min(self._active, len(curve)) - 1]
 
     def _change_speeds(self, newcomer: Thread | None) -> None:
         if self._uniform:

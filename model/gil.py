@@ -206,8 +206,8 @@ class Gil:
             if oldest not in self._woken_in_vain:
                 self._woken_in_vain[oldest] = IN_VAIN
                 oldest.wake_work = self._retry_time()
-                yield self._cores.rouse(oldest, dropper, IN_VAIN)
-            # Until now the mutex was locked, and the one who found the signal waited for that.
+                yield self._cores.rouse(oldest, dropper, IN_VAIN, dozing=waiter)
+            # Until now the mutex was locked: the one who found the signal has gone to sleep on it.
             yield self._cores.rouse(waiter, dropper, SIGNALLED)
 
     def _hand_over(self, waiter: Thread, dropper: Thread) -> Steps:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from gilplan.model.clock import Clock
 from gilplan.model.core import Core
+from gilplan.model.packing import Packing
 from gilplan.model.placement import IMBALANCE
 from gilplan.model.thread import Thread
 
@@ -27,13 +28,14 @@ NICE_TRIES = 1
 
 
 class LoadBalance:
-    """Moves waiting threads."""
+    """Moves waiting threads. ``packing`` is the kernel's, None if it has none."""
 
-    def __init__(self, env: Clock, cores: Sequence[Core]) -> None:
+    def __init__(self, env: Clock, cores: Sequence[Core], packing: Packing | None) -> None:
         #: Whether a core had a thread to spare since one last looked (`rd->overloaded`).
         self.overloaded = False
         self._env = env
         self._cores = cores
+        self._packing = packing
         self._balanced_at = 0
 
     def for_newly_idle(self, core: Core) -> Thread | None:
@@ -67,6 +69,8 @@ class LoadBalance:
         load = thread.load.average()
         donor.load.shift(-load)
         core.load.shift(load)
+        if self._packing is not None:
+            self._packing.move(thread, donor, core)
 
     def _look(self, core: Core) -> Thread | None:
         thread = self._pull(core)
@@ -86,4 +90,6 @@ class LoadBalance:
         donor.queue.move(thread, core.queue)
         donor.load.change(-1)
         core.load.change(1)
+        donor.usual_utilisation -= thread.usual_utilisation
+        core.usual_utilisation += thread.usual_utilisation
         self.migrate(thread, donor, core)

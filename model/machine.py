@@ -23,12 +23,14 @@ class WakeLatency:
     ``idle_times``: increasing seconds, ``(k,)``; ``latencies``: one distribution each.
     ``signal_factors``: how many times `Machine.signal_time` it costs the waker, one each: a core
     that has just fallen idle notices by itself, one that sleeps needs an interrupt, which on a
-    virtual machine the host delivers. Empty: always that time.
+    virtual machine the host delivers. Empty: always that time. ``running_share``: in which part of
+    the latency the kernel counts the thread as running, for it has switched to it already.
     """
 
     idle_times: tuple[float, ...]
     latencies: tuple[Empirical, ...]
     signal_factors: tuple[float, ...] = ()
+    running_share: float = 1.0
 
     def __post_init__(self) -> None:
         if not self.idle_times or len(self.idle_times) != len(self.latencies):
@@ -55,16 +57,17 @@ class Machine:
     GIL ran out, until it waits again; ``awake_share`` how often the one who asked for the GIL has
     not gone to sleep yet when it is dropped, over all switch intervals (see ``awake_share_at``);
     ``stay_share`` how often a thread that wakes waits for its last core although the kernel has
-    looked at an idle one; ``signal_time`` the CPU time that waking a sleeping thread costs the one
-    who wakes it, over all idle times of its core (see `WakeLatency`), ``busy_signal_time`` that of
-    one whose core is busy; ``timer_slack`` what the kernel adds to a timed wait; ``base_slice`` the
-    time after which the scheduler looks for another thread to run, which it does when the timer
-    ticks, every ``tick``; ``preemption_latency`` how long a thread that wakes on a busy core waits
-    for it when the scheduler lets it go first; ``context_switch_time`` how long it takes from when
-    a thread blocks until the next one on its core runs, ``forced_switch_time`` what a switch at the
-    end of a slice costs, with the timer interrupt that forces it. ``quota`` is the CPU limit that
-    gilplan itself runs under, None without one; ``bandwidth_slice`` what a core takes at a time
-    from a quota's budget.
+    looked at an idle one; ``packing_room`` up to which use a core has room for more, where the
+    kernel packs threads (see `Packing`), None where it does not; ``signal_time`` the CPU time that
+    waking a sleeping thread costs the one who wakes it, over all idle times of its core (see
+    `WakeLatency`), ``busy_signal_time`` that of one whose core is busy; ``timer_slack`` what the
+    kernel adds to a timed wait; ``base_slice`` the time after which the scheduler looks for another
+    thread to run, which it does when the timer ticks, every ``tick``; ``preemption_latency`` how
+    long a thread that wakes on a busy core waits for it when the scheduler lets it go first;
+    ``context_switch_time`` how long it takes from when a thread blocks until the next one on its
+    core runs, ``forced_switch_time`` what a switch at the end of a slice costs, with the timer
+    interrupt that forces it. ``quota`` is the CPU limit that gilplan itself runs under, None
+    without one; ``bandwidth_slice`` what a core takes at a time from a quota's budget.
     """
 
     identity: str
@@ -83,6 +86,7 @@ class Machine:
     forced_switch_time: Estimate
     base_slice: float
     tick: float
+    packing_room: Estimate | None = None
     quota: Quota | None = None
     bandwidth_slice: float = 0.005
     awake_factors: AwakeFactors = ()
@@ -127,6 +131,7 @@ class Machine:
             },
             awake_share=self.awake_share.redrawn(rng),
             stay_share=self.stay_share.redrawn(rng),
+            packing_room=None if self.packing_room is None else self.packing_room.redrawn(rng),
             signal_time=self.signal_time.redrawn(rng),
             busy_signal_time=self.busy_signal_time.redrawn(rng),
             timer_slack=self.timer_slack.redrawn(rng),

@@ -19,15 +19,14 @@ Where it finds none the thread waits on the core chosen, even beside an idle one
 program that uses most of its cores wait for each other although there is room.
 
 Approximations: the cores share one last-level cache; the number to look at follows the utilisation
-at once (the kernel renews it when it balances). A kernel that packs threads onto few processors,
-as some made for virtual machines do, goes by other rules: benchmarks/placement.py shows whether it
-does.
+at once (the kernel renews it when it balances). A kernel that packs threads onto few cores does
+not choose by load, but by room (`Packing`).
 """
 
 from collections.abc import Callable, Sequence
 
 from gilplan.model.core import Core
-from gilplan.model.recent_average import RecentAverage
+from gilplan.model.packing import Packing
 from gilplan.model.thread import Thread
 
 #: A group of cores counts as overloaded beyond 100 / 117 of its capacity (`imbalance_pct`).
@@ -39,29 +38,37 @@ BIAS = 1 + (IMBALANCE - 1) / 2
 class Placement:
     """Chooses cores for threads that wake.
 
-    ``utilisation`` averages how many are busy; ``cores_searched`` is how many share the last-level
-    cache, those that the layout may not use included; ``stays()`` draws whether an idle core is
-    taken for a busy one (1).
+    ``cores_searched`` is how many share the last-level cache, those that the layout may not use
+    included; ``stays()`` draws whether an idle core is taken for a busy one (1); ``packing`` knows
+    which have room, where the kernel asks for that.
     """
 
     def __init__(
         self,
         cores: Sequence[Core],
-        utilisation: RecentAverage,
         *,
         cores_searched: int,
         stays: Callable[[], int],
+        packing: Packing | None = None,
     ) -> None:
         self._cores = cores
-        self._utilisation = utilisation
         self._cores_searched = cores_searched
         self._stays = stays
+        self._packing = packing
 
-    def core_for(self, thread: Thread, waker: Thread | None, *, sync: bool = False) -> Core:
+    def core_for(
+        self,
+        thread: Thread,
+        waker: Thread | None,
+        *,
+        sync: bool = False,
+        dozing: Thread | None = None,
+    ) -> Core:
         """Return the core on which the thread is to run or to wait.
 
         ``waker`` is the one who wakes it, None for a timer's interrupt (a deed of whom it
-        interrupts), ``sync`` whether that one says that it is about to sleep (`WF_SYNC`). One that
+        interrupts), ``sync`` whether that one says that it is about to sleep (`WF_SYNC`).
+        ``dozing`` has not left its core yet, although it does nothing there any more. One that
         lingers in a queue stays there. The threads of an interpreter have all set up on the same
         core when they start: one after the other, behind its GIL.
         """
@@ -71,11 +78,16 @@ class Placement:
         current = waker or last.thread
         if current is not None:
             current.wakees.record(thread)
-        if last.thread is None:
+        beside = last if waker is None or waker.core is None else waker.core
+        busy = last.thread is not None or (dozing is not None and dozing.last_core is last)
+        if busy and self._has_room(last, thread):
+            return last
+        if beside is not last and self._has_room(beside, thread):
+            return beside
+        if not busy:
             return last
         chosen = last
-        beside = None if waker is None or self._wide(waker, thread) else waker.core
-        if beside is not None and beside is not last:
+        if waker is not None and beside is not last and self._affine(waker, thread):
             chosen = self._lighter(thread, last, beside, sync=sync)
         recent, thread.recent_core = thread.recent_core, last
         if recent is not None and recent not in (last, chosen) and self._available(recent):
@@ -84,6 +96,9 @@ class Placement:
         for step in range(1, min(self.searched(), count - 1) + 1):
             core = self._cores[(chosen.index + step) % count]
             if self._available(core):
+                return core
+        for core in self._cores:
+            if core.thread is not None and self._has_room(core, thread):
                 return core
         return chosen
 
@@ -96,12 +111,17 @@ class Placement:
             with_waker -= waker.thread.load.average()
         return waker if with_waker < BIAS * (last.load.average() - mine) else last
 
-    def _wide(self, waker: Thread, thread: Thread) -> bool:
-        return waker.wakees.differ_widely(thread.wakees, cores=self._cores_searched)
+    def _has_room(self, core: Core, thread: Thread) -> bool:
+        return self._packing is not None and self._packing.has_room(core, thread)
+
+    def _affine(self, waker: Thread, thread: Thread) -> bool:
+        wide = waker.wakees.differ_widely(thread.wakees, cores=self._cores_searched)
+        return self._packing is None and not wide
 
     def searched(self) -> int:
         """Return how many cores are looked at for an idle one."""
-        load = IMBALANCE * self._utilisation.average() / self._cores_searched
+        busy = sum(core.utilisation.average() for core in self._cores)
+        load = IMBALANCE * busy / self._cores_searched
         return int(self._cores_searched * (1 - min(load * load, 1.0)))
 
     def _available(self, core: Core) -> bool:

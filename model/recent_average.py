@@ -14,16 +14,16 @@ class RecentAverage:
 
     __slots__ = ("_average", "_env", "_since", "count")
 
-    def __init__(self, env: Clock) -> None:
+    def __init__(self, env: Clock, average: float = 0.0) -> None:
         self.count = 0
         self._env = env
-        self._average = 0.0
+        self._average = average
         self._since = 0
 
-    def change(self, by: int) -> None:
-        """Let the count be so much more from now on."""
+    def change(self, by: int, delay: int = 0) -> None:
+        """Let the count be so much more from now on, or after so many ns; till then no change."""
         self._average = self.average()
-        self._since = self._env.now
+        self._since = self._env.now + delay
         self.count += by
 
     def shift(self, by: float) -> None:
@@ -34,6 +34,6 @@ class RecentAverage:
     def average(self) -> float:
         """Return the average until now."""
         elapsed = self._env.now - self._since
-        if not elapsed:
+        if elapsed <= 0:
             return self._average
         return self.count + (self._average - self.count) * exp(-elapsed * _DECAY)

@@ -30,6 +30,7 @@ from gilplan.model.layout import GilMode, WorkerKind
 from gilplan.model.mailbox import Mailbox
 from gilplan.model.new_idle import SIDES
 from gilplan.model.objects import Objects
+from gilplan.model.packing import Packing
 from gilplan.model.pool import Pool
 from gilplan.model.programs import Programs
 from gilplan.model.recorder import Recorder, State
@@ -114,6 +115,8 @@ class Run:
             "tick": to_ns(machine.tick),
             "first_tick": int(self._stream(Purpose.LATENCY, 2).integers(to_ns(machine.tick))),
             "timer_slack": to_ns(machine.timer_slack.value),
+            "running_share": machine.wake_latency.running_share,
+            "packing": machine.packing_room and Packing(machine.packing_room.value),
             "warm_up": to_ns(cold_start.warm_up) if cold_start else 0,
         }
         contended = bool(self.objects.extra_times)

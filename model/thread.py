@@ -24,7 +24,8 @@ class Thread:
     ``vruntime``, ``deadline``, ``protected_until``, ``lag``, ``time_to_deadline`` and ``lingers``
     are the scheduler's (see `RunQueue`); ``uncharged`` is what of its CPU time ``vruntime`` does
     not have yet. So are ``load``, the average of whether it runs or waits for a core,
-    ``recent_core`` and ``wakees`` (`Placement`), and ``ran_at``, when it was last on a
+    ``utilisation``, that of whether it runs, ``usual_utilisation`` (`Packing`), ``recent_core``
+    and ``wakees`` (`Placement`), and ``ran_at``, when it was last on a
     core, if only to sleep again: ``left_at`` is when it last did more.
     ``overhead`` is CPU time that its next stretch pays on top. ``poll_time`` draws the time to the
     next eval-breaker poll while bytecode runs, and is None where nothing polls; a poll that
@@ -38,8 +39,8 @@ class Thread:
         "lag", "last_core", "left_at", "lingers", "load", "moved_slowdown", "overhead", "poll_time",
         "processor_time", "protected_until", "ran_at", "recent_core", "recorder", "resumed_at",
         "since", "slowdown", "slowdown_after", "speed", "state", "time_to_deadline", "timer",
-        "times", "uncharged", "unfinished", "value", "vruntime", "wake_work", "wakees", "waking",
-        "warm_work", "work", "work_left",
+        "times", "uncharged", "unfinished", "usual_utilisation", "utilisation", "value", "vruntime",
+        "wake_work", "wakees", "waking", "warm_work", "work", "work_left",
     )  # fmt: skip
 
     def __init__(
@@ -75,6 +76,9 @@ class Thread:
         self.time_to_deadline = 0
         self.lingers = False
         self.load = RecentAverage(env)
+        # Before the program begins the thread has been busy with setting itself up.
+        self.utilisation = RecentAverage(env, average=1.0)
+        self.usual_utilisation = 1.0
         self.overhead = 0
         self.unfinished = 0
         self.slowdown_after: Callable[[int], float] | None = None

@@ -142,7 +142,7 @@ class ThrottledCores(Cores):
         if thread.state is State.RUNNING:
             thread.enter(State.WAITING_CORE)
         core.busy_time += now - core.occupied_at
-        self._utilisation.change(-1)
+        self._stops_running(core, thread)
         self._change_speeds(thread)
 
     def _resume(self, core: Core, allowance: Allowance) -> None:
@@ -153,7 +153,7 @@ class ThrottledCores(Cores):
         allowance.stopped_at = None
         core.occupied_at = now
         thread.resumed_at = now + allowance.rest_latency
-        self._utilisation.change(1)
+        self._starts_running(core, thread, allowance.rest_latency)
         self._change_speeds(thread)
         if thread.waking:
             thread.alarm.ring_after(allowance.rest_latency, thread.value)

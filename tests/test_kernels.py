@@ -20,6 +20,7 @@ TINY = {
     "retry": ("--samples", "8"),
     "queue_jump": ("1e-3", "--samples", "60"),
     "stay": ("--samples", "4"),
+    "room": ("0.5,0.9", "--samples", "4"),
     "release": ("--samples", "5", "--calls", "20"),
     "poll": ("--samples", "3"),
     "wake": ("2e-5,1e-3", "--samples", "5"),
@@ -35,7 +36,11 @@ SERIES = {
     "stay": {"stayed"},
     "release": {"released", "held", "control"},
     "poll": {"poll", "polls per unit"},
-    "wake": {"idle 2e-5", "idle 1e-3", "signal 2e-5", "signal 1e-3", "quiet write", "call"},
+    "wake": {
+        *("idle 2e-5", "idle 1e-3", "signal 2e-5", "signal 1e-3", "running 2e-5", "running 1e-3"),
+        *("quiet write", "call"),
+    },
+    "room": {"stayed 0.5", "stayed 0.9"},
     "timer": {"overshoot 1e-4", "overshoot 1e-3", "call", "slack setting"},
     "slice": {"slice", "forced switch", "wake", "turn", "quiet write", "quiet read"},
     "preempt": {"busy"},
@@ -67,7 +72,7 @@ def test_kernel_prints_positive_samples(kernel: str, name: str):
             assert median(series[label]) > 0
             continue
         # No hand-off lost and a thread that moved are fine samples.
-        least = 0 if kernel in {"queue_jump", "stay"} else 1e-12
+        least = 0 if kernel in {"queue_jump", "room", "stay"} else 1e-12
         assert all(sample >= least for sample in series[label]), label
 
 
@@ -104,7 +109,7 @@ def test_wake_ups_cut_short_leave_every_idle_time_its_share():
     idle_times = "2e-5,1e-3"
     taken = run(build, "wake", idle_times, "--samples", "400", "--limit", "0.01")
     for text in idle_times.split(","):
-        counts = {len(taken.series[f"{name} {text}"]) for name in ("idle", "signal")}
+        counts = {len(taken.series[f"{name} {text}"]) for name in ("idle", "signal", "running")}
         assert len(counts) == 1
         assert 2 <= counts.pop() < 400
     assert taken.notes

@@ -21,6 +21,8 @@ NEW = Build(path="/new/python", version=(3, 14, 0))
 WAKES = {"2e-5": 20e-6, "1e-3": 40e-6, "2e-2": 100e-6}
 SLACK, CALL, SIGNAL, SWITCH, PREEMPTION = 50e-6, 1e-6, 3e-6, 2e-6, 15e-6
 FORCED, BUSY_SIGNAL = 60e-6, 2.5e-6
+#: In which part of a start the thread runs.
+RUNNING = 0.3
 #: How many times as long waking takes after each idle time.
 SIGNALS = {"2e-5": 0.5, "1e-3": 1.0, "2e-2": 2.0}
 
@@ -60,11 +62,19 @@ def known_samples(
                 "lost 5e-3": [0.0, 0.0, 0.0, 1.0] * 10,
             },
             "stay": {"stayed": [0.0, 1.0, 1.0, 1.0] * 10},
+            "room": {
+                **{f"stayed {share}": [1.0] * 20 for share in ("0.5", "0.6")},
+                **{f"stayed {share}": [0.0] * 20 for share in ("0.8", "0.9")},
+                "stayed 0.7": [1.0] * 15 + [0.0] * 5,
+            },
             "retry": {"retry": near(15e-6), "sleep": near(2e-5)},
             "handoff": {"gap 1e-3": near(25e-6), "hold 1e-3": near(1.05e-3)},
             "wake": {
                 **{f"idle {text}": near(wake + CALL) for text, wake in WAKES.items()},
                 **{f"signal {text}": near(k * SIGNAL + CALL / 2) for text, k in SIGNALS.items()},
+                **{
+                    f"running {text}": near(RUNNING * (wake + CALL)) for text, wake in WAKES.items()
+                },
                 "quiet write": near(CALL / 2),
                 "call": near(CALL),
             },
@@ -139,9 +149,38 @@ def test_known_machine_is_recovered(rng: np.random.Generator):
     for latency, truth in zip(found.wake_latency.latencies, WAKES.values(), strict=True):
         assert latency.mean == pytest.approx(truth, rel=0.02)
     assert found.wake_latency.signal_factors == pytest.approx(tuple(SIGNALS.values()), rel=0.02)
+    assert found.wake_latency.running_share == pytest.approx(RUNNING, rel=0.02)
+    # A third of the way from 0.75 at 70 % to 0 at 80 %.
+    room = found.packing_room
+    assert room is not None
+    assert room.value == pytest.approx(0.7333, abs=1e-3)
+    assert (room.lower, room.upper) == (0.7, 0.8)
     assert found.retry_time.mean == pytest.approx(15e-6, rel=0.02)
     assert found.handoff_latency.mean == pytest.approx(25e-6, rel=0.02)
     assert samples.notes == []
+
+
+@pytest.mark.parametrize(
+    # How often the thread stayed on a core busy to 50, 70 and 90 %.
+    "rates",
+    [(0.0, 0.0, 0.0), (0.5, 0.5, 0.5), (1.0, 1.0, 1.0), (1.0, 0.6, 0.3)],
+)
+def test_kernel_whose_threads_do_not_go_by_room_does_not_pack(
+    rates: tuple[float, ...], rng: np.random.Generator
+):
+    samples = known_samples(rng, without=("room",))
+    series = {
+        f"stayed {share}": [1.0] * round(20 * rate) + [0.0] * round(20 * (1 - rate))
+        for share, rate in zip(("0.5", "0.7", "0.9"), rates, strict=True)
+    }
+    add(samples, "room", NEW, 0, series)
+    assert machine(samples, rng).packing_room is None
+
+
+def test_kernel_on_one_core_does_not_pack(rng: np.random.Generator):
+    samples = known_samples(rng, without=("room",))
+    add(samples, "room", NEW, 0, {})
+    assert machine(samples, rng).packing_room is None
 
 
 def test_wake_ups_in_which_the_host_was_elsewhere_are_left_out():

@@ -5,8 +5,9 @@ import pytest
 from gilplan.model.clock import Clock
 from gilplan.model.core import Core
 from gilplan.model.new_idle import NewIdle
+from gilplan.model.packing import Packing
 from gilplan.model.placement import Placement
-from gilplan.model.recent_average import HALF_LIFE, RecentAverage
+from gilplan.model.recent_average import HALF_LIFE
 from gilplan.model.run_queue import RunQueue
 from gilplan.model.thread import Thread
 
@@ -14,7 +15,14 @@ from gilplan.model.thread import Thread
 class Machine:
     """Cores of which some are busy, and have been for so long that they count in full."""
 
-    def __init__(self, count: int, busy: set[int], *, overlooks: bool = False) -> None:
+    def __init__(
+        self,
+        count: int,
+        busy: set[int],
+        *,
+        overlooks: bool = False,
+        packing: Packing | None = None,
+    ) -> None:
         self.clock = Clock()
         self.cores = [
             Core(
@@ -25,14 +33,13 @@ class Machine:
             )
             for k in range(count)
         ]
-        self.utilisation = RecentAverage(self.clock)
         for k in busy:
             self.cores[k].thread = thread = Thread(self.clock, index=k)
             thread.core = self.cores[k]
-            self.utilisation.change(1)
+            self.cores[k].utilisation.change(1)
         self.clock.run(until=40 * HALF_LIFE)
         self.placement = Placement(
-            self.cores, self.utilisation, cores_searched=count, stays=lambda: overlooks
+            self.cores, cores_searched=count, stays=lambda: overlooks, packing=packing
         )
 
     def chosen(
@@ -209,3 +216,55 @@ def test_timer_counts_for_the_thread_that_it_interrupts():
         thread.last_core = machine.cores[0]
         machine.placement.core_for(thread, None)
     assert running.wakees.flips == 2
+
+
+def packed(*uses: float, busy: set[int], own: float = 0.1, last: int, waker: int | None) -> int:
+    """Return the core that a thread gets which uses so much, where cores are used so much."""
+    machine = Machine(len(uses), busy, overlooks=True, packing=Packing(0.7))
+    for core, use in zip(machine.cores, uses, strict=True):
+        core.utilisation.shift(use - core.utilisation.average())
+    thread = Thread(machine.clock, index=99)
+    thread.utilisation.shift(own - thread.utilisation.average())
+    thread.usual_utilisation = own
+    thread.last_core = machine.cores[last]
+    by = None if waker is None else machine.cores[waker].thread
+    return machine.placement.core_for(thread, by).index
+
+
+@pytest.mark.parametrize(
+    # What the cores are used, which are busy, last core, waker's core; what is expected and why.
+    ("uses", "busy", "last", "waker", "expected"),
+    [
+        ((0.2, 0.5), {1}, 0, 1, 1),  # the waker's has room, though the last one is idle
+        ((0.2, 0.65), {1}, 0, 1, 0),  # with the thread it has none; the last one is idle
+        ((0.5, 0.2), {0, 1}, 0, 1, 0),  # so has the last one, which is busy, too
+        ((0.6, 0.65), {0, 1}, 0, 1, 0),  # the last one's use has the thread in it
+        ((0.75, 0.65), {0, 1}, 0, 1, 0),  # neither has room
+        ((0.75, 0.5), {0, 1}, 0, 0, 1),  # another busy one has
+        ((0.75, 0.5), {0}, 0, 0, 0),  # another idle one that is overlooked is not taken for it
+        ((0.2, 0.5), {0}, 0, None, 0),  # a timer's waker is where the thread was
+        ((0.9, 0.9, 0.5), {0, 1, 2}, 0, 1, 2),
+    ],
+)
+def test_kernel_that_packs_takes_the_first_core_with_room(
+    uses: tuple[float, ...], busy: set[int], last: int, waker: int | None, expected: int
+):
+    assert packed(*uses, busy=busy, last=last, waker=waker) == expected
+
+
+def test_kernel_that_packs_leaves_a_full_core_for_an_idle_one_that_it_sees():
+    machine = Machine(2, {0}, packing=Packing(0.7))
+    assert machine.chosen(last=0) == 1
+
+
+def test_what_threads_usually_use_leaves_no_room_even_if_they_did_less_of_late():
+    machine = Machine(2, {1}, overlooks=True, packing=Packing(0.7))
+    for core in machine.cores:
+        core.utilisation.shift(0.3 - core.utilisation.average())
+    thread = Thread(machine.clock, index=99)
+    thread.utilisation.shift(-1)
+    thread.usual_utilisation = 0.2
+    thread.last_core = machine.cores[0]
+    assert machine.placement.core_for(thread, machine.cores[1].thread).index == 1
+    machine.cores[1].usual_utilisation = 0.5
+    assert machine.placement.core_for(thread, machine.cores[1].thread).index == 0

@@ -30,6 +30,16 @@ def test_changes_at_one_instant_leave_no_trace():
     assert recent.average() == pytest.approx(0.75)
 
 
+def test_change_that_comes_later_does_nothing_until_then():
+    clock = Clock()
+    recent = RecentAverage(clock, average=0.5)
+    recent.change(1, HALF_LIFE)
+    clock.run(until=HALF_LIFE)
+    assert recent.average() == 0.5
+    clock.run(until=2 * HALF_LIFE)
+    assert recent.average() == pytest.approx(0.75)
+
+
 def test_short_turns_average_to_their_share_of_the_time():
     clock = Clock()
     recent = RecentAverage(clock)

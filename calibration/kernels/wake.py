@@ -11,8 +11,9 @@ that the core sleeps for long, it takes some 80 ms of short idle times until it 
 
 Prints ``"idle TIME"``: latencies in seconds; ``"signal TIME"``: how long A's writes took, part of
 which is the work of waking (an idle core that sleeps needs an interrupt, one that does not yet
-notices by itself); ``"call"`` and ``"quiet write"``: what a write and a read, and a
-write alone, cost when nobody blocks, to be subtracted.
+notices by itself); ``"running TIME"``: B's processor time from before it blocked to its stamp,
+since the kernel switches to it before it can go on; ``"call"`` and ``"quiet write"``: what a write
+and a read, and a write alone, cost when nobody blocks, to be subtracted.
 """
 
 import argparse
@@ -22,7 +23,7 @@ import os
 import signal
 import time
 
-ASKED_AT, RAN_AT, ANSWERED = 0, 1, 2
+ASKED_AT, RAN_AT, ANSWERED, RUNNING = range(4)
 #: So long after its idle times have changed a core still wakes as it did before, seconds.
 SETTLE_TIME = 0.1
 LEAST_SAMPLES = 2
@@ -36,10 +37,12 @@ def pin(index: int) -> None:
 
 def answer(event: int, cells: memoryview) -> None:
     """Block on the event, stamp, acknowledge, for ever."""
-    clock = time.perf_counter_ns
+    clock, processor_clock = time.perf_counter_ns, time.thread_time_ns
     while True:
+        blocked_at = processor_clock()
         os.eventfd_read(event)
         cells[RAN_AT] = clock()
+        cells[RUNNING] = processor_clock() - blocked_at
         cells[ANSWERED] += 1
 
 
@@ -80,7 +83,7 @@ def main() -> None:
     clock = time.perf_counter_ns
     series: dict[str, list[float]] = {f"idle {text}": [] for text in texts}
     series["quiet write"], series["call"] = call_times(options.samples)
-    series |= {f"signal {text}": [] for text in texts}
+    series |= {f"{name} {text}": [] for name in ("signal", "running") for text in texts}
     notes = ["one core only: the woken thread shares it with the waker"] if alone else []
     asked = 0
     for text in texts:
@@ -101,6 +104,7 @@ def main() -> None:
                     os.sched_yield()
             if cells[ASKED_AT] > settled:
                 series[f"signal {text}"].append((signalled_at - cells[ASKED_AT]) / 1e9)
+                series[f"running {text}"].append(cells[RUNNING] / 1e9)
                 series[f"idle {text}"].append((cells[RAN_AT] - cells[ASKED_AT]) / 1e9)
     if any(len(series[f"idle {text}"]) < count for text, count in counts.items()):
         # On a busy machine every answer may take some time slices.
