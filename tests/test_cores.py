@@ -335,6 +335,28 @@ def test_core_that_has_just_fallen_idle_counts_as_asleep():
     assert asked == [10_000, 10_000, 50_000]
 
 
+def test_core_that_another_is_about_to_leave_is_awake():
+    cores = machine(1, switch_time=2_000, wake_latency=lambda _: 50_000, least_idle_time=10_000)
+    threads = [Thread(cores.env, index=index) for index in range(2)]
+    began: list[int] = []
+
+    def body():
+        for thread in threads:
+            cores.wake(thread)
+            yield thread.alarm
+            cores.block(thread, State.BLOCKED)
+        sleeper, dozing = threads
+        assert sleeper.last_core is dozing.last_core
+        woken_at = cores.env.now
+        assert cores.wake(sleeper, dozing=dozing) == 0
+        yield sleeper.alarm
+        began.append(cores.env.now - woken_at)
+
+    cores.env.process(body())
+    cores.env.run(until=MS)
+    assert began == [2_000]
+
+
 @pytest.mark.parametrize(("others", "paid"), [(0, 0), (1, 1)])
 def test_waits_cost_warm_caches_only_where_somebody_else_had_the_core(others: int, paid: int):
     cores = machine(1, warm_up=MS)

@@ -218,7 +218,14 @@ def test_timer_counts_for_the_thread_that_it_interrupts():
     assert running.wakees.flips == 2
 
 
-def packed(*uses: float, busy: set[int], own: float = 0.1, last: int, waker: int | None) -> int:
+def packed(
+    *uses: float,
+    busy: set[int],
+    own: float = 0.1,
+    last: int,
+    waker: int | None,
+    dozing: int | None = None,
+) -> int:
     """Return the core that a thread gets which uses so much, where cores are used so much."""
     machine = Machine(len(uses), busy, overlooks=True, packing=Packing(0.7))
     for core, use in zip(machine.cores, uses, strict=True):
@@ -228,7 +235,11 @@ def packed(*uses: float, busy: set[int], own: float = 0.1, last: int, waker: int
     thread.usual_utilisation = own
     thread.last_core = machine.cores[last]
     by = None if waker is None else machine.cores[waker].thread
-    return machine.placement.core_for(thread, by).index
+    dozer = None
+    if dozing is not None:
+        dozer = Thread(machine.clock, index=98)
+        dozer.last_core = machine.cores[dozing]
+    return machine.placement.core_for(thread, by, dozing=dozer).index
 
 
 @pytest.mark.parametrize(
@@ -250,6 +261,13 @@ def test_kernel_that_packs_takes_the_first_core_with_room(
     uses: tuple[float, ...], busy: set[int], last: int, waker: int | None, expected: int
 ):
     assert packed(*uses, busy=busy, last=last, waker=waker) == expected
+
+
+@pytest.mark.parametrize(("use", "dozing", "expected"), [(0.5, 0, 0), (0.5, 1, 1), (0.8, 0, 1)])
+def test_kernel_that_packs_keeps_a_thread_with_one_that_is_about_to_sleep(
+    use: float, dozing: int, expected: int
+):
+    assert packed(use, 0.5, busy={1}, last=0, waker=1, dozing=dozing) == expected
 
 
 def test_kernel_that_packs_leaves_a_full_core_for_an_idle_one_that_it_sees():
