@@ -34,7 +34,7 @@ def refreshed(
 ) -> Profile:
     """Return the profile with hand-offs, wake-ups and speeds measured anew.
 
-    Some fourteen seconds a round with two cores, of which 1.5 for each count of active ones.
+    Some 23 seconds a round with two cores, of which 1.5 for each count of active ones.
 
     ``progress`` is told what is measured and the share done. Raises `MissingBuild` without a build
     that the profile knows, and `MeasurementFailed`.
