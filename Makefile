@@ -47,7 +47,7 @@ notebooks: export XDG_DATA_HOME := $(CURDIR)/build/notebooks
 notebooks: $(VENV)/.installed-notebooks
 	$(BIN)/gilplan calibrate --quick
 	cd notebooks && for each in *.ipynb; do \
-		echo "$$each"; ../$(BIN)/jupyter-execute --timeout=600 "$$each" || exit 1; \
+		echo "$$each"; ../$(BIN)/jupyter-execute --timeout=1800 "$$each" || exit 1; \
 	done
 
 check: test lint types layers wheel notebooks
