@@ -171,11 +171,9 @@ class Cores:
             self._load_balance.migrate(thread, thread.last_core, core)
         if self._packing is not None:
             self._packing.wake(core, thread)
-        if core.thread is None:
+        if core.thread is None and (dozing is None or dozing.last_core is not core):
             core.queue.join(thread)
             idle_time = self._idle_time(core)
-            if dozing is not None and dozing.last_core is core:
-                idle_time, latency = 0, self._switch_time
             if latency is None:
                 latency = self._wake_latency(idle_time)
             runs_after = self._runs_after(latency)
@@ -185,6 +183,10 @@ class Cores:
             return idle_time
         core.load.change(1)
         thread.load.change(1)
+        if core.thread is None:
+            core.queue.join(thread)
+            self._dispatch(core, thread, self._switch_time)
+            return 0
         thread.enter(State.WAITING_CORE)
         self._load_balance.overloaded = True
         if thread.lingers:

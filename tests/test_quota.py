@@ -199,6 +199,14 @@ def test_a_short_request_waits_for_the_next_period_when_the_budget_is_gone():
 
 @settings(max_examples=25, deadline=None, phases=[Phase.explicit, Phase.generate])
 @example(quota=0.05, processes=3, threads=3, run=1e-4, wait=1e-4, period=0.1)
+@example(
+    quota=0.43292867557958475,
+    processes=1,
+    threads=3,
+    run=0.009627900325326757,
+    wait=0.010017200592090904,
+    period=0.02,
+)
 @given(
     quota=st.floats(0.05, 3.0),
     processes=st.integers(1, 3),
