@@ -110,6 +110,13 @@ def median_difference(
     return _floored(_estimate(float(difference(first, second)), *ends, source=source), floor)
 
 
+def assumed(value: float, lower: float, upper: float, source: str) -> Estimate:
+    """Return an estimate for what ``source`` did not measure, flagged as such."""
+    return Estimate(
+        value=value, lower=lower, upper=upper, source=source, flags=(NOT_IDENTIFIABLE, "assumed")
+    )
+
+
 def thinned(samples: Sequence[float], count: int) -> Empirical:
     """Keep at most ``count`` samples: evenly spaced quantiles, so that tails keep their share.
 

@@ -12,8 +12,8 @@ from gilplan.calibration.builds import Build
 from gilplan.calibration.campaign import Samples
 from gilplan.calibration.fits import (
     Floats,
+    assumed,
     fit,
-    median,
     median_difference,
     median_over_rounds,
     ratio_of_means,
@@ -21,9 +21,18 @@ from gilplan.calibration.fits import (
 )
 from gilplan.calibration.measurements import PROCESS_METHODS, counts_of
 from gilplan.calibration.object_costs import collector_costs, contentions
+from gilplan.calibration.scheduler_costs import (
+    busy_signal_time,
+    check_turns,
+    context_switch_time,
+    forced_switch_time,
+    packing_room,
+    preemption_latency,
+    stay_share,
+)
 from gilplan.model.durations import Empirical
 from gilplan.model.errors import MeasurementFailed
-from gilplan.model.estimate import NOT_IDENTIFIABLE, Estimate
+from gilplan.model.estimate import Estimate
 from gilplan.model.machine import AwakeFactors, Machine, WakeLatency
 from gilplan.model.runtime import Runtime, StartUp
 from gilplan.model.workload import Work
@@ -34,11 +43,8 @@ WAKE_SAMPLES = 200
 LONGEST_SLACK = 1e-3
 #: Waking by a timer and by another core differ by microseconds: no reason for a note.
 SLACK_TOLERANCE = 1e-5
-TURN_TOLERANCE = 0.2
 #: Idle states and the host's own scheduling spread wake-ups over a factor of about three.
 DISTURBED = 10
-#: How often a thread does what it does always, but for the odd interrupt.
-ALWAYS = 0.9
 
 
 def machine_from(
@@ -227,7 +233,7 @@ def awake_share(samples: Samples, reference: str, rng: np.random.Generator) -> E
     lost = list(chain(*samples.labelled(f"queue_jump/{reference}", "lost").values()))
     if not lost:
         samples.note("signal: assumed to reach the one who asked in nine of ten hand-offs")
-        return _assumed(0.9, 0.0, 1.0, "queue_jump")
+        return assumed(0.9, 0.0, 1.0, "queue_jump")
     return ratio_of_means(lost, [1.0] * len(lost), source="queue_jump", rng=rng)
 
 
@@ -241,30 +247,6 @@ def awake_factors(samples: Samples, reference: str, over_all: float) -> AwakeFac
         for text in sorted(lost, key=float)
         if lost[text]
     )
-
-
-def stay_share(samples: Samples, reference: str, rng: np.random.Generator) -> Estimate:
-    """Estimate how often a woken thread waits for its busy core although an idle one was seen."""
-    stayed = samples.pooled(f"stay/{reference}", "stayed")
-    if not stayed:
-        samples.note("wake-up: assumed that a thread stays on its busy core in half of all cases")
-        return _assumed(0.5, 0.0, 1.0, "stay")
-    return ratio_of_means(stayed, [1.0] * len(stayed), source="stay", rng=rng)
-
-
-def packing_room(samples: Samples, reference: str) -> Estimate | None:
-    """Estimate how busy a core may be for a woken thread to stay there; None: it never depends.
-
-    A kernel that packs threads keeps it on a half idle core always, and never on a busy one.
-    """
-    taken = samples.labelled(f"room/{reference}", "stayed")
-    stayed = sorted((float(text), float(np.mean(rates))) for text, rates in taken.items() if rates)
-    if not stayed or stayed[0][1] < ALWAYS or stayed[-1][1] > 1 - ALWAYS:
-        return None
-    above = next(index for index, (_, rate) in enumerate(stayed) if rate < 0.5)
-    (low, at_low), (high, at_high) = stayed[above - 1], stayed[above]
-    value = low + (high - low) * (at_low - 0.5) / (at_low - at_high)
-    return Estimate(value=value, lower=low, upper=high, source="room")
 
 
 def timer_slack(
@@ -281,7 +263,7 @@ def timer_slack(
         overshoots += taken
     if not overshoots:
         samples.note("timer slack: assumed 50 us (prctl(2)), not measured")
-        return _assumed(5e-5, 1e-5, 2e-4, "timer")
+        return assumed(5e-5, 1e-5, 2e-4, "timer")
     call = float(np.median(samples.pooled(key, "call")))
 
     def curve(parameters: Floats, waited: Floats) -> Floats:
@@ -306,62 +288,6 @@ def timer_slack(
                 f"the kernel's setting is {setting * 1e6:.1f} us"
             )
     return slack
-
-
-def preemption_latency(
-    samples: Samples, reference: str, slack: Estimate, rng: np.random.Generator
-) -> Estimate:
-    """Estimate the wait for a busy core: how late a sleeper wakes there, less the timer's slack.
-
-    The wake-up on an idle core is no baseline: leaving an idle state, above all a virtual
-    core's, often costs more than preempting the thread that runs.
-    """
-    key = f"preempt/{reference}"
-    busy = samples.pooled(key, "busy")
-    if not busy:
-        samples.note("preemption latency: assumed 20 us, not measured")
-        return _assumed(2e-5, 0.0, 4e-3, "preempt")
-    return median([x - slack.value for x in busy], source="preempt", rng=rng, floor=0.0)
-
-
-def check_turns(samples: Samples, reference: str, expected: float) -> None:
-    """Note it if two threads on one core did not take turns as the kernel's settings say."""
-    turns = samples.pooled(f"slice/{reference}", "slice")
-    found = float(np.median(turns)) if turns else expected
-    if abs(found - expected) > TURN_TOLERANCE * expected:
-        samples.note(
-            f"scheduler: two threads on one core changed every {found * 1e3:.2f} ms, not every "
-            f"{expected * 1e3:.2f} ms as its base slice and tick make it"
-        )
-
-
-def context_switch_time(samples: Samples, reference: str, rng: np.random.Generator) -> Estimate:
-    """Estimate how long it takes from when a thread blocks until the next one on its core runs."""
-    turns = samples.pooled(f"slice/{reference}", "turn")
-    if not turns:
-        samples.note("context switch: assumed 3 us, not measured")
-        return _assumed(3e-6, 1e-6, 2e-5, "slice")
-    calls = samples.pooled(f"slice/{reference}", "quiet read")
-    return median_difference(turns, calls, source="slice", rng=rng, floor=0.0)
-
-
-def busy_signal_time(samples: Samples, reference: str, rng: np.random.Generator) -> Estimate:
-    """Estimate what it costs to wake a thread that then waits for the waker's core."""
-    wakes = samples.pooled(f"slice/{reference}", "wake")
-    if not wakes:
-        samples.note("waking on a busy core: assumed 2 us, not measured")
-        return _assumed(2e-6, 5e-7, 1e-5, "slice")
-    calls = samples.pooled(f"slice/{reference}", "quiet write")
-    return median_difference(wakes, calls, source="slice", rng=rng, floor=0.0)
-
-
-def forced_switch_time(samples: Samples, reference: str, rng: np.random.Generator) -> Estimate:
-    """Estimate a switch at the end of a slice, the timer interrupt included."""
-    taken = samples.pooled(f"slice/{reference}", "forced switch")
-    if not taken:
-        samples.note("forced switch: assumed 10 us, not measured")
-        return _assumed(1e-5, 2e-6, 1e-4, "slice")
-    return median(taken, source="slice", rng=rng)
 
 
 def runtime_from(
@@ -430,12 +356,6 @@ def _optional_median(
 ) -> Estimate | None:
     rounds = samples.by_round(key, series)
     return median_over_rounds(rounds, source="startup", rng=rng, floor=0.0) if rounds else None
-
-
-def _assumed(value: float, lower: float, upper: float, source: str) -> Estimate:
-    return Estimate(
-        value=value, lower=lower, upper=upper, source=source, flags=(NOT_IDENTIFIABLE, "assumed")
-    )
 
 
 def _typical_wake(wake: WakeLatency, waited: Floats) -> Floats:

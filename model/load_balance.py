@@ -90,6 +90,7 @@ class LoadBalance:
         donor.queue.move(thread, core.queue)
         donor.load.change(-1)
         core.load.change(1)
-        donor.usual_utilisation -= thread.usual_utilisation
-        core.usual_utilisation += thread.usual_utilisation
+        if self._packing is not None:
+            self._packing.leave(donor, thread)
+            self._packing.wake(core, thread)
         self.migrate(thread, donor, core)

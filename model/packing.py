@@ -3,7 +3,7 @@
 An idle core of a virtual machine is dear to wake, for its host has taken it away. So some kernels
 made for virtual machines leave it asleep while busy cores have room. The rule here is that of such
 a kernel (Linux 6.18 with ``sched_vcpu_pack``), found from outside: benchmarks/placement.py shows
-it, and so do traces of the scheduler's events.
+it, and so do traces of the scheduler's events (ftrace, read by hand).
 
 A thread stays on its last core if another runs there and leaves room (1,392 of 1,392 wake-ups by a
 thread on another core, beside two that share a GIL); else it goes to its waker's if that has room,
@@ -49,10 +49,14 @@ class Packing:
         """Count the thread among those that run or wait on the core."""
         core.usual_utilisation += thread.usual_utilisation
 
+    def leave(self, core: Core, thread: Thread) -> None:
+        """Count it no longer."""
+        core.usual_utilisation -= thread.usual_utilisation
+
     def sleep(self, core: Core, thread: Thread) -> None:
         """Count it no longer, and learn from how much it has used."""
+        self.leave(core, thread)
         usual = thread.usual_utilisation
-        core.usual_utilisation -= usual
         used = thread.utilisation.average()
         if used > usual:
             thread.usual_utilisation = used

@@ -16,9 +16,11 @@ one core.
 import argparse
 import json
 import os
+import runpy
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from time import perf_counter, sleep
 
 HARDLY, FULLY = 0.02, 1.0
@@ -27,12 +29,7 @@ PERIOD = 1e-3
 ASLEEP = 1e-4
 #: The kernel's averages have a half-life of 32 ms.
 SETTLE_TIME = 0.25
-
-
-def running_on(path: str = "/proc/self/stat") -> int:
-    """Return the core on which the process runs or ran last."""
-    with open(path, "rb") as stat:
-        return int(stat.read().rpartition(b")")[2].split()[36])
+running_on = runpy.run_path(str(Path(__file__).with_name("stay.py")))["running_on"]
 
 
 def compute(core: int, share: float, event: int | None, parent: int) -> None:
