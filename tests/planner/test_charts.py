@@ -227,7 +227,7 @@ def test_a_validation_is_drawn_point_by_point_and_its_errors_by_rank(
 
 def test_every_estimate_of_a_profile_is_drawn_inside_its_interval(profile: Profile) -> None:
     drawn = rows(charts.plot_estimates(profile), "quantity", "lower", "value", "upper")
-    assert len(drawn) == 5 + 2 * len(profile.runtimes)
+    assert len(drawn) == 6 + 2 * len(profile.runtimes)
     assert all(lower <= value <= upper for _, lower, value, upper in drawn)
 
 
