@@ -28,6 +28,8 @@ from contextlib import suppress
 WORK_TIME = 300_000
 #: So many turns until the partner is surely blocked when it is woken.
 UNTIL_IT_WAITS = 3
+#: So many turns for each sample that is wanted, should the partner go ahead in most of them.
+MOST_TURNS = 20
 
 
 def spin(core: int, until: int, output: int, log_gaps) -> None:  # type: ignore[no-untyped-def]
@@ -66,7 +68,9 @@ def take_turns(core: int, samples: int) -> dict[str, list[float]]:
     series: dict[str, list[float]] = {
         name: [] for name in ("wake", "turn", "quiet write", "quiet read")
     }
-    for sample in range(samples + UNTIL_IT_WAITS):
+    for turn in range(UNTIL_IT_WAITS + MOST_TURNS * samples):
+        if len(series["turn"]) == samples:
+            break
         until = clock() + WORK_TIME
         while clock() < until:
             pass
@@ -79,8 +83,8 @@ def take_turns(core: int, samples: int) -> dict[str, list[float]]:
         stamps.append(clock())
         os.eventfd_read(quiet)
         stamps.append(clock())
-        # A timer's tick may end the waker's slice before it blocks.
-        if sample >= UNTIL_IT_WAITS and stamps[2] > stamps[1]:
+        # The waker's slice may end before it blocks.
+        if turn >= UNTIL_IT_WAITS and stamps[2] > stamps[1]:
             for name, step in zip(series, (0, 1, 3, 4), strict=True):
                 series[name].append((stamps[step + 1] - stamps[step]) / 1e9)
     os.kill(partner, signal.SIGKILL)
