@@ -102,6 +102,8 @@ class Gil:
             yield from self.mutex.lock(thread)
             if reason is TIMED_OUT and self.locked and self.switch_number == seen:
                 self._request_drop(thread)
+            elif reason is not TIMED_OUT and self.locked:
+                thread.processor_time += self._retry_time()
         self.locked = True
         self._taken_at = self.env.now
         if self._core is not None and self._core is not thread.core:

@@ -213,6 +213,19 @@ def test_waiter_that_loses_the_race_makes_no_request_and_restarts_its_interval()
     assert takes[2] == (woken_at + INTERVAL + WAKE + WAKE, 1)
 
 
+def test_signal_in_vain_costs_the_waiter_processor_time_and_delays_nobody() -> None:
+    def ran(retry: int) -> tuple[list[tuple[int, int]], int]:
+        stage = Stage(retry=retry)
+        stage.thread([("python", 1000), ("released", WAKE // 2), ("python", 1000)])
+        waiter = stage.thread([("python", 100)], at=500)
+        return stage.takes(), waiter.processor_time
+
+    (takes, time), (same_takes, shorter_time) = ran(retry=3), ran(retry=0)
+    assert takes == same_takes
+    assert [thread for _, thread in takes] == [0, 0, 1]
+    assert time - shorter_time == 3000
+
+
 def test_waiter_wins_the_race_when_the_release_lasts_longer_than_its_wake_up() -> None:
     stage = Stage()
     stage.thread([("python", 4000), ("released", WAKE + 5), ("python", 30_000)])
