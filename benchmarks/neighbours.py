@@ -59,7 +59,7 @@ class Seen:
         }
 
 
-def answer(build: Build, script: str, *arguments: float) -> Any:
+def answer(build: Build, script: str, *arguments: float | str) -> Any:
     """Run a script's text under the build and return the JSON that it prints."""
     command = [build.path, "-I", "-c", script, *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)

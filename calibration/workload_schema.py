@@ -251,14 +251,14 @@ class ColdStartTable(_Table):
     moved: Annotated[float, Strict(False)] = 0.0
     off_times: list[Time]
     slowdowns: list[Annotated[float, Strict(False)]]
-    warm_up: Time
+    halved_after: Time
 
     def to_domain(self) -> ColdStart:
         return ColdStart(
             moved=self.moved,
             off_times=tuple(self.off_times),
             slowdowns=tuple(self.slowdowns),
-            warm_up=self.warm_up,
+            halved_after=self.halved_after,
         )
 
 

@@ -1,0 +1,119 @@
+"""How quickly the slow-down fades that a thread has after the turns of others.
+
+    .venv/bin/python benchmarks/fading.py [--builds 3.13,3.14] [--programs sort_records]
+        [--time 10]
+
+Threads of one interpreter do the tasks of a program and take turns of 50 ms. Each task's processor
+time is set beside how much the thread has computed since its turn began, and beside the same
+thread's tasks after 20 to 45 ms of it. The last column is the law that the model takes, slow-down /
+(1 + work / c), where it fits best. The task that the turn began in counts as work done, of which
+about half was; a task is longer than a bin in some programs. Needs an idle machine with two cores
+or more.
+"""
+
+import argparse
+from collections.abc import Sequence
+from statistics import mean
+
+import numpy as np
+from chosen_builds import chosen_builds
+from neighbours import answer
+from scipy.optimize import curve_fit
+from scipy.stats import trim_mean
+
+from gilplan.calibration.builds import Build
+from gilplan.calibration.profile import default_path, load
+from gilplan.calibration.realrun import shipped_programs
+
+THREADS = (2, 8)
+INTERVAL = 0.05
+#: Milliseconds of work since the turn began.
+EDGES = (0.25, 0.5, 1, 2, 4, 8, 16, 20, 45)
+#: From there on nothing is cold.
+WARM_FROM = 20
+#: So much is left out at either end: interrupts, other tenants.
+TRIMMED = 0.1
+TASKS = f"""
+import json, runpy, sys, threading, time
+path, count, run_time = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
+program = runpy.run_path(path)
+calls = [step[3] for step in program["STEPS"]]
+sys.setswitchinterval({INTERVAL})
+ended = False
+def work(add, state, cpu=time.thread_time_ns, wall=time.perf_counter_ns):
+    while not ended:
+        before, began = cpu(), wall()
+        for call in calls:
+            call(state)
+        add((cpu() - before, wall() - began))
+tasks = [[] for _ in range(count)]
+states = [program["setup"]() for _ in tasks]
+threads = [
+    threading.Thread(target=work, args=(mine.append, state))
+    for mine, state in zip(tasks, states)
+]
+for thread in threads:
+    thread.start()
+time.sleep(run_time)
+ended = True
+for thread in threads:
+    thread.join()
+print(json.dumps(tasks))
+"""
+
+
+def by_work_done(tasks: Sequence[Sequence[tuple[int, int]]]) -> list[list[tuple[float, int]]]:
+    """Return (work since the turn began in ms at the task's middle, its time in ns), per bin."""
+    bins: list[list[tuple[float, int]]] = [[] for _ in EDGES]
+    for of_thread in tasks:
+        done = None
+        for time, elapsed in of_thread:
+            if elapsed - time > INTERVAL * 1e9 / 3:
+                done = time / 2
+            elif done is not None:
+                middle = (done + time / 2) / 1e6
+                done += time
+                if middle < EDGES[-1]:
+                    bins[int(np.searchsorted(EDGES, middle, side="right"))].append((middle, time))
+    return bins
+
+
+def show(build: Build, name: str, path: str, threads: int, time: float) -> None:
+    """Measure one program and print its slow-down by work done."""
+    bins = by_work_done(answer(build, TASKS, path, threads, time))
+    upper = [EDGES[number] for number in range(len(EDGES)) if bins[number]]
+    filled = [np.array(bin_) for bin_ in bins if bin_]
+    times = [float(trim_mean(bin_[:, 1], TRIMMED)) for bin_ in filled]
+    warm = mean(time for edge, time in zip(upper, times, strict=True) if edge > WARM_FROM)
+    middles = [float(bin_[:, 0].mean()) for bin_ in filled]
+    slowdowns = [time / warm - 1 for time in times]
+    (first, half), _ = curve_fit(
+        lambda work, first, half: first / (1 + work / half),
+        middles,
+        slowdowns,
+        p0=(0.5, 0.5),
+        bounds=((0, 0.01), (10, 10)),
+    )
+    shown = " ".join(f"<{edge:g}: {slow:+.0%}" for edge, slow in zip(upper, slowdowns, strict=True))
+    print(
+        f"{build.name:9} {name:16} {threads} threads, ms {shown}; "
+        f"{first:.2f} / (1 + work / {half:.2f} ms)",
+        flush=True,
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="How quickly cold caches warm up.")
+    parser.add_argument("--builds", default="", help="such as 3.13,3.14; default: all known")
+    parser.add_argument("--programs", default="sort_records,shortest_path,csv_statistics,xml_feed")
+    parser.add_argument("--time", type=float, default=10.0, help="seconds of each run")
+    options = parser.parse_args()
+    programs = shipped_programs()
+    for build in chosen_builds(load(default_path()), options.builds, free_threaded=False):
+        for name in options.programs.split(","):
+            for threads in THREADS:
+                show(build, name, str(programs[name]), threads, options.time)
+
+
+if __name__ == "__main__":
+    main()
