@@ -5,10 +5,10 @@
 
 Threads of one interpreter do the tasks of a program and take turns of 50 ms. Each task's processor
 time is set beside how much the thread has computed since its turn began, and beside the same
-thread's tasks after 20 to 45 ms of it. The last column is the law that the model takes, slow-down /
-(1 + work / c), where it fits best. The task that the turn began in counts as work done, of which
-about half was; a task is longer than a bin in some programs. Needs an idle machine with two cores
-or more.
+thread's tasks after 20 to 45 ms of it. The last column is slow-down / (1 + work / c) where it fits
+best; the model takes the slow-down to be the same for a while, then none (`ColdStart`). The task
+that the turn began in counts as work done, of which about half was; a task is longer than a bin in
+some programs. Needs an idle machine with two cores or more.
 """
 
 import argparse

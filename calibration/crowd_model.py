@@ -8,8 +8,8 @@ slow-downs with which the model shows the measured processor time.
 Two threads have a core each, so that at every hand-off the GIL comes from another core. Four form
 pairs that pass it to and fro on one core for a while, each off for one turn of the other's; of
 eight each is off for more turns. What they lose is put down to that. At an interval much shorter
-than a task nothing ever gets warm; how much less a turn of a longer one costs tells how quickly
-the slow-down fades.
+than a task nothing ever gets warm; at a longer one part of each turn runs warm, which gives how
+much work is slower.
 
 A control that leaves nothing in the caches goes through the same. What it pays more than the
 model says, or less, is the model's error at each switch that a waiter forces.
@@ -38,8 +38,8 @@ from gilplan.model.workload import Segment, SegmentKind, Task, Workload
 LEAST_TIME, TURNS, TASKS = 0.1, 12, 15
 #: As many threads have a core each.
 PAIR = 2
-#: Seconds of work after which half of the slow-down is gone: those tried.
-HALVED_AFTER = (2e-5, 5e-5, 1e-4, 2e-4, 4e-4, 8e-4, 1.6e-3, 3.2e-3)
+#: Seconds of work that are slow: those tried.
+WARM_UPS = (5e-5, 1e-4, 2e-4, 4e-4, 8e-4, 1.6e-3)
 #: The slow-downs depend on each other.
 ROUNDS = 3
 #: Tries at each; processor time grows nearly in proportion.
@@ -78,7 +78,7 @@ class CrowdModel:
         wake up: what its signals in vain cost cannot be told from cold caches.
 
         Two threads give what a GIL from another core costs, many threads what the time off the
-        cores does, and short beside long intervals how quickly it fades.
+        cores does, and short beside long intervals for how much work.
         """
         if not points or self._signals_in_vain(workload):
             return None
@@ -141,15 +141,15 @@ class _Fit:
         self._stretch = _stretch(workload)
 
     def best(self) -> ColdStart:
-        """Return the slow-downs, and how quickly they fade, with the least excess.
+        """Return the slow-downs, and the work that they last for, with the least excess.
 
-        How quickly is tried out: solved for together with the slow-downs it may run away, for a
-        short and great slow-down costs a long turn as much as a long and small one.
+        The work is tried out: solved for together with the slow-downs it may run away, for a short
+        and great slow-down costs a long turn as much as a long and small one.
         """
         tried = []
         found = self._beginning()
-        for halved_after in HALVED_AFTER:
-            found = replace(found, halved_after=halved_after)
+        for warm_up in WARM_UPS:
+            found = replace(found, warm_up=warm_up)
             for _ in range(ROUNDS):
                 found = self._with_slowdowns(self._with_moved(found))
             tried.append((sum(self._excess(point, found) ** 2 for point in self._points), found))
@@ -161,7 +161,7 @@ class _Fit:
         return ColdStart(
             off_times=tuple(_turns_off(point.threads) * point.hold_time for point in quick),
             slowdowns=(0.0,) * len(quick),
-            halved_after=HALVED_AFTER[0],
+            warm_up=WARM_UPS[0],
         )
 
     def _with_moved(self, found: ColdStart) -> ColdStart:
@@ -192,12 +192,11 @@ class _Fit:
     def _cold_shares(self, points: Sequence[CrowdPoint], found: ColdStart) -> Floats:
         """Return what to weight each point's excess by to step towards the least squares.
 
-        Excess grows with the slow-down by its mean over a turn; a turn ends with the interval, or
-        when the thread gives up the GIL.
+        Excess grows with the slow-down by the share of a turn that is cold; a turn ends with the
+        interval, or when the thread gives up the GIL.
         """
         turns = np.array([min(point.hold_time, self._stretch) for point in points])
-        turns /= found.halved_after
-        shares = np.log1p(turns) / turns
+        shares = np.minimum(found.warm_up / turns, 1.0)
         return np.asarray(shares / (shares @ shares))
 
     def _excess(self, point: CrowdPoint, cold_start: ColdStart) -> float:

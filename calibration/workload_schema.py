@@ -251,14 +251,14 @@ class ColdStartTable(_Table):
     moved: Annotated[float, Strict(False)] = 0.0
     off_times: list[Time]
     slowdowns: list[Annotated[float, Strict(False)]]
-    halved_after: Time
+    warm_up: Time
 
     def to_domain(self) -> ColdStart:
         return ColdStart(
             moved=self.moved,
             off_times=tuple(self.off_times),
             slowdowns=tuple(self.slowdowns),
-            halved_after=self.halved_after,
+            warm_up=self.warm_up,
         )
 
 

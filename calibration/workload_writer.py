@@ -29,7 +29,7 @@ def to_toml(workload: Workload, arrivals: Arrivals | None = None) -> str:
             "moved": workload.cold_start.moved,
             "off_times": [time_text(time) for time in workload.cold_start.off_times],
             "slowdowns": list(workload.cold_start.slowdowns),
-            "halved_after": time_text(workload.cold_start.halved_after),
+            "warm_up": time_text(workload.cold_start.warm_up),
         }
     if workload.observed is not None:
         document["observed"] = _observed_table(workload.observed)

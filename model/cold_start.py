@@ -11,11 +11,7 @@ longer it is off. (If nobody else had its core meanwhile it pays nothing: what i
 in the times that were measured of it alone.)
 
 Either makes the thread slower for a while. How much so depends on the program: next to nothing
-for arithmetic, half as long again and more for one that walks over many objects. It fades as the
-work goes on, quickly at first and ever more slowly: what is touched at every step is back at once,
-what a program comes by rarely is missed whenever it does. Timed task by task after each turn of the
-others, programs are still a few per cent slower after milliseconds, and as fast as before after 16.
-The simulation takes the slow-down to fall with the work done since as 1 / (1 + work / constant).
+for arithmetic, half as long again and more for one that walks over many objects.
 """
 
 from collections.abc import Callable
@@ -35,13 +31,13 @@ class ColdStart:
     ``moved``: the slow-down when the GIL was last held on another core, 0.5 is half as long again.
     ``off_times``: increasing, in seconds; ``slowdowns``: one each, ``(k,)``, after the thread was
     off the cores so long; in between linear in the logarithm of the time, below the first
-    proportional to the time, beyond the last constant. Of the two the greater counts. It has fallen
-    to half after ``halved_after`` seconds of work (as long as that takes at full speed).
+    proportional to the time, beyond the last constant. Of the two the greater counts. The first
+    ``warm_up`` seconds of work (as long as it takes at full speed) are slower, the rest is not.
     """
 
     off_times: tuple[float, ...]
     slowdowns: tuple[float, ...]
-    halved_after: float
+    warm_up: float
     moved: float = 0.0
 
     def __post_init__(self) -> None:
@@ -49,7 +45,7 @@ class ColdStart:
             raise InvalidValue("slowdowns", "one per off time", (self.off_times, self.slowdowns))
         for value in (*self.off_times, *self.slowdowns, self.moved):
             require_finite("cold_start", value)
-        require_positive("halved_after", self.halved_after)
+        require_positive("warm_up", self.warm_up)
         if self.off_times[0] == 0 or any(
             b <= a for a, b in zip(self.off_times, self.off_times[1:], strict=False)
         ):
@@ -63,7 +59,7 @@ class ColdStart:
 
     def scaled(self, factor: float) -> "ColdStart":
         """Return the same on a machine or build on which everything takes ``factor`` as long."""
-        return replace(self, halved_after=self.halved_after * factor)
+        return replace(self, warm_up=self.warm_up * factor)
 
 
 def slowdown_by_off_time(cold_start: ColdStart) -> Callable[[int], float]:

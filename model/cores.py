@@ -40,9 +40,9 @@ class Cores:
     as idle for ``least_idle_time``); ``stays()`` draws whether a thread for which an idle core was
     found waits for its busy one all the same (1); ``dice()`` draws from 0 to 1023 (see `NewIdle`);
     ``cores_searched`` is how many cores the kernel considers, by default ``count``. Ticks of the
-    timer come every ``tick``, the first at ``first_tick``. ``running_share`` is that of a start's
-    latency in which the thread counts as running for the scheduler, ``packing`` that of the kernel,
-    None if it has none.
+    timer come every ``tick``, the first at ``first_tick``. ``warm_up`` is the demand after which a
+    thread's caches are warm again; ``running_share`` that of a start's latency in which the thread
+    counts as running for the scheduler. ``packing`` is that of the kernel, None if it has none.
     """
 
     def __init__(
@@ -64,6 +64,7 @@ class Cores:
         cores_searched: int | None = None,
         first_tick: int = 0,
         timer_slack: int = 0,
+        warm_up: int = 0,
         running_share: float = 1.0,
         packing: Packing | None = None,
     ) -> None:
@@ -95,6 +96,7 @@ class Cores:
         self._preemption_latency = preemption_latency
         self._tick_time = tick
         self._first_tick = first_tick
+        self._warm_up = warm_up
 
     def run(self, thread: Thread, demand: int, work: Work) -> Alarm:
         """Let the thread, which is on a core, use ``demand`` ns of CPU; the alarm then rings."""
@@ -102,7 +104,7 @@ class Cores:
         thread.waking = False
         thread.wake_work = 0
         thread.work = work
-        thread.work_left = thread.caches.stretched(demand) + thread.overhead
+        thread.work_left = thread.stretched(demand) + thread.overhead
         thread.overhead = 0
         thread.enter(State.RUNNING)
         thread.alarm = Alarm(self.env)
@@ -123,7 +125,7 @@ class Cores:
         if thread.core is not None:
             thread.alarm = thread.alarm.moved()
             self._schedule_end(thread)
-        return thread.caches.unstretched(excess)
+        return thread.unstretched(excess)
 
     def block(self, thread: Thread, state: State) -> Alarm:
         """Take the thread off its core until `wake`; the alarm rings when it is on one again."""
@@ -222,7 +224,7 @@ class Cores:
 
     def chill(self, thread: Thread) -> None:
         """Let the thread, which is on a core, go on with what is in another one's caches."""
-        thread.caches.moved()
+        thread.chill(thread.moved_slowdown, self._warm_up)
 
     def busy_until_now(self, core: Core) -> int:
         """Return how long the core has been occupied so far."""
@@ -263,7 +265,7 @@ class Cores:
         thread.core = thread.last_core = core
         thread.resumed_at = now + latency
         if core.last_thread is not thread:
-            thread.cool()
+            thread.cool(self._warm_up)
         core.last_thread = thread
         self._starts_running(core, thread, latency)
         self._change_speeds(thread)

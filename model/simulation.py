@@ -13,7 +13,6 @@ from simpy.events import Event, Timeout
 
 from gilplan.model.arrivals import Batch, Closed, Connection, Open, Recorded
 from gilplan.model.boundary import payload
-from gilplan.model.caches import Caches
 from gilplan.model.clock import Clock
 from gilplan.model.cold_start import slowdown_by_off_time
 from gilplan.model.completion_log import CompletionLog
@@ -95,6 +94,7 @@ class Run:
 
     def _build_cores(self) -> Cores:
         machine, count, quota = self.scenario.machine, self.scenario.cores, self.scenario.quota
+        cold_start = self.scenario.workload.cold_start
         dice = self._stream(Purpose.LATENCY, 6)
         stays, stay_share = self._stream(Purpose.LATENCY, 5), machine.stay_share.value
         options: dict[str, Any] = {
@@ -117,6 +117,7 @@ class Run:
             "timer_slack": to_ns(machine.timer_slack.value),
             "running_share": machine.wake_latency.running_share,
             "packing": machine.packing_room and Packing(machine.packing_room.value),
+            "warm_up": to_ns(cold_start.warm_up) if cold_start else 0,
         }
         contended = bool(self.objects.extra_times)
         if quota is None or quota.cores >= count:
@@ -192,7 +193,10 @@ class Run:
 
     def _worker(self, index: int, interpreter: int, gil: Gil) -> Worker:
         thread = Thread(self.env, index=index, interpreter=interpreter, recorder=self.recorder)
-        thread.caches = Caches(self.scenario.workload.cold_start, self._slowdown_after)
+        if self._slowdown_after is not None:
+            thread.slowdown_after = self._slowdown_after
+        if self.scenario.workload.cold_start is not None:
+            thread.moved_slowdown = self.scenario.workload.cold_start.moved
         return self.objects.worker(
             thread,
             process=interpreter // self.scenario.layout.interpreters,

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from gilplan.model.alarm import Alarm
-from gilplan.model.caches import Caches
 from gilplan.model.clock import Clock
 from gilplan.model.recent_average import RecentAverage
 from gilplan.model.recorder import Recorder, State
@@ -30,17 +29,18 @@ class Thread:
     core, if only to sleep again: ``left_at`` is when it last did more.
     ``overhead`` is CPU time that its next stretch pays on top. ``poll_time`` draws the time to the
     next eval-breaker poll while bytecode runs, and is None where nothing polls; a poll that
-    cuts a stretch short leaves the rest in ``unfinished``. ``timer`` ends its timed wait, and its
-    ``caches`` make it slower after others had their turns.
+    cuts a stretch short leaves the rest in ``unfinished``. ``timer`` ends its timed wait. The
+    next ``cold_work`` of demand is slower by ``slowdown``, because others had their turns;
+    ``moved_slowdown`` is that of a GIL that was held on another core (see `ColdStart`).
     """
 
     __slots__ = (
-        "alarm", "caches", "core", "deadline", "drop_requested", "env", "index", "interpreter",
-        "lag", "last_core", "left_at", "lingers", "load", "overhead", "poll_time",
+        "alarm", "cold_work", "core", "deadline", "drop_requested", "env", "index", "interpreter",
+        "lag", "last_core", "left_at", "lingers", "load", "moved_slowdown", "overhead", "poll_time",
         "processor_time", "protected_until", "ran_at", "recent_core", "recorder", "resumed_at",
-        "since", "speed", "state", "time_to_deadline", "timer", "times", "uncharged", "unfinished",
-        "usual_utilisation", "utilisation", "value", "vruntime", "wake_work", "wakees", "waking",
-        "work", "work_left",
+        "since", "slowdown", "slowdown_after", "speed", "state", "time_to_deadline", "timer",
+        "times", "uncharged", "unfinished", "usual_utilisation", "utilisation", "value", "vruntime",
+        "wake_work", "wakees", "waking", "warm_work", "work", "work_left",
     )  # fmt: skip
 
     def __init__(
@@ -81,7 +81,11 @@ class Thread:
         self.usual_utilisation = 1.0
         self.overhead = 0
         self.unfinished = 0
-        self.caches = Caches()
+        self.slowdown_after: Callable[[int], float] | None = None
+        self.moved_slowdown = 0.0
+        self.slowdown = 0.0
+        self.cold_work = 0
+        self.warm_work = 0
         self.left_at = 0
         self.ran_at = 0
         self.poll_time: Callable[[], int] | None = None
@@ -110,15 +114,32 @@ class Thread:
         if not self.waking:
             self.left_at = self.env.now
 
-    def cool(self) -> None:
+    def cool(self, warm_up: int) -> None:
         """Take into account how long the thread was off, now that it has a core that others had."""
-        off_time = self.env.now - self.left_at
-        if self.waking:
-            self.caches.after(off_time)
+        if self.slowdown_after is None:
             return
-        left = self.caches.unstretched(self.work_left)
-        self.caches.after(off_time)
-        self.work_left = self.caches.stretched(left)
+        self.chill(self.slowdown_after(self.env.now - self.left_at), warm_up)
+
+    def chill(self, slowdown: float, warm_up: int) -> None:
+        """Make the next ``warm_up`` ns of demand slower, unless they are slower still."""
+        if slowdown >= self.slowdown or not self.cold_work:
+            self.slowdown = slowdown
+            self.cold_work = warm_up
+
+    def stretched(self, demand: int) -> int:
+        """Return the CPU time of ``demand``, of which the first part runs on cold caches."""
+        cold = min(demand, self.cold_work)
+        self.cold_work -= cold
+        self.warm_work = demand - cold
+        return demand + round(cold * self.slowdown)
+
+    def unstretched(self, rest: int) -> int:
+        """Return the demand of the stretch's last ``rest`` ns of CPU time, and undo its warming."""
+        if rest <= self.warm_work:
+            return rest
+        cold = round((rest - self.warm_work) / (1 + self.slowdown))
+        self.cold_work += cold
+        return self.warm_work + cold
 
     def times_until_now(self) -> list[int]:
         """Return the time spent in each state so far: ``(5,)`` ns, indexed by `State`."""

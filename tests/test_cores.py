@@ -2,14 +2,11 @@
 
 import random
 from collections.abc import Callable
-from math import log
 from statistics import median
 
 import pytest
 
-from gilplan.model.caches import Caches
 from gilplan.model.clock import Clock
-from gilplan.model.cold_start import ColdStart
 from gilplan.model.cores import Cores
 from gilplan.model.load_balance import LONG_AGO
 from gilplan.model.recorder import State
@@ -30,6 +27,7 @@ def machine(
     stays: Callable[[], int] = lambda: 0,
     least_idle_time: int = 0,
     wake_latency: Callable[[int], int] = lambda _: 0,
+    warm_up: int = 0,
 ) -> Cores:
     return Cores(
         Clock(),
@@ -37,6 +35,7 @@ def machine(
         speeds={work: [1.0, 0.5] for work in Work},
         wake_latency=wake_latency,
         least_idle_time=least_idle_time,
+        warm_up=warm_up,
         switch_time=switch_time,
         forced_switch_time=switch_time,
         preemption_latency=preemption_latency,
@@ -360,12 +359,9 @@ def test_core_that_another_is_about_to_leave_is_awake():
 
 @pytest.mark.parametrize(("others", "paid"), [(0, 0), (1, 1)])
 def test_waits_cost_warm_caches_only_where_somebody_else_had_the_core(others: int, paid: int):
-    cores = machine(1)
+    cores = machine(1, warm_up=MS)
     thread, other = (Thread(cores.env, index=index) for index in range(2))
-    cold_start = ColdStart(off_times=(1e-3,), slowdowns=(1.0,), halved_after=1e-3)
-    thread.caches, other.caches = (
-        Caches(cold_start, lambda off_time: float(off_time > 0)) for _ in range(2)
-    )
+    thread.slowdown_after = other.slowdown_after = lambda off_time: 1.0
     used: list[int] = []
 
     def body():
@@ -382,7 +378,7 @@ def test_waits_cost_warm_caches_only_where_somebody_else_had_the_core(others: in
         used.append(thread.processor_time - before)
 
     def in_between():
-        yield cores.env.timeout(5 * MS // 2)
+        yield cores.env.timeout(7 * MS // 2)
         cores.wake(other)
         yield other.alarm
         yield cores.run(other, MS // 100, Work.BYTECODE)
@@ -392,4 +388,4 @@ def test_waits_cost_warm_caches_only_where_somebody_else_had_the_core(others: in
     for _ in range(others):
         cores.env.process(in_between())
     cores.env.run(until=20 * MS)
-    assert used == [pytest.approx(MS + paid * MS * log(2), abs=1)]
+    assert used == [MS + paid * MS]

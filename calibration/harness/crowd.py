@@ -40,7 +40,7 @@ from typing import Any
 WORKER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "worker.py")
 CALL = 3
 #: Threads and switch interval, the latter in seconds.
-POINTS = ((2, 0.0001), (2, 0.001), (2, 0.02), (4, 0.0001), (8, 0.0003), (8, 0.003))
+POINTS = ((2, 0.0001), (2, 0.001), (4, 0.0001), (8, 0.0003), (8, 0.003))
 #: Without a GIL turns come only from the scheduler, and only with more threads than cores.
 POINTS_WITHOUT_GIL = ((8, 0.003),)
 #: What begins earlier in a phase does not count: a thread that has slept for a while goes on
