@@ -5,10 +5,10 @@
 
 Threads of one interpreter do the tasks of a program and take turns of 50 ms. Each task's processor
 time is set beside how much the thread has computed since its turn began, and beside the same
-thread's tasks after 20 to 45 ms of it. The last column is slow-down / (1 + work / c) where it fits
-best; the model takes the slow-down to be the same for a while, then none (`ColdStart`). The task
-that the turn began in counts as work done, of which about half was; a task is longer than a bin in
-some programs. Needs an idle machine with two cores or more.
+thread's tasks after 20 to 45 ms of it. The task that the turn began in counts as work done, of
+which about half was; a task is longer than the first bins in some programs. The model takes the
+slow-down to be the same for a while, then none (`ColdStart`). Needs an idle machine with two cores
+or more.
 """
 
 import argparse
@@ -18,7 +18,6 @@ from statistics import mean
 import numpy as np
 from chosen_builds import chosen_builds
 from neighbours import answer
-from scipy.optimize import curve_fit
 from scipy.stats import trim_mean
 
 from gilplan.calibration.builds import Build
@@ -62,9 +61,9 @@ print(json.dumps(tasks))
 """
 
 
-def by_work_done(tasks: Sequence[Sequence[tuple[int, int]]]) -> list[list[tuple[float, int]]]:
-    """Return (work since the turn began in ms at the task's middle, its time in ns), per bin."""
-    bins: list[list[tuple[float, int]]] = [[] for _ in EDGES]
+def by_work_done(tasks: Sequence[Sequence[tuple[int, int]]]) -> list[list[int]]:
+    """Return the tasks' times in ns by the work since the turn began, at their middle."""
+    bins: list[list[int]] = [[] for _ in EDGES]
     for of_thread in tasks:
         done = None
         for time, elapsed in of_thread:
@@ -74,7 +73,7 @@ def by_work_done(tasks: Sequence[Sequence[tuple[int, int]]]) -> list[list[tuple[
                 middle = (done + time / 2) / 1e6
                 done += time
                 if middle < EDGES[-1]:
-                    bins[int(np.searchsorted(EDGES, middle, side="right"))].append((middle, time))
+                    bins[int(np.searchsorted(EDGES, middle, side="right"))].append(time)
     return bins
 
 
@@ -82,24 +81,12 @@ def show(build: Build, name: str, path: str, threads: int, time: float) -> None:
     """Measure one program and print its slow-down by work done."""
     bins = by_work_done(answer(build, TASKS, path, threads, time))
     upper = [EDGES[number] for number in range(len(EDGES)) if bins[number]]
-    filled = [np.array(bin_) for bin_ in bins if bin_]
-    times = [float(trim_mean(bin_[:, 1], TRIMMED)) for bin_ in filled]
+    times = [float(trim_mean(bin_, TRIMMED)) for bin_ in bins if bin_]
     warm = mean(time for edge, time in zip(upper, times, strict=True) if edge > WARM_FROM)
-    middles = [float(bin_[:, 0].mean()) for bin_ in filled]
-    slowdowns = [time / warm - 1 for time in times]
-    (first, half), _ = curve_fit(
-        lambda work, first, half: first / (1 + work / half),
-        middles,
-        slowdowns,
-        p0=(0.5, 0.5),
-        bounds=((0, 0.01), (10, 10)),
+    shown = " ".join(
+        f"<{edge:g}: {time / warm - 1:+.0%}" for edge, time in zip(upper, times, strict=True)
     )
-    shown = " ".join(f"<{edge:g}: {slow:+.0%}" for edge, slow in zip(upper, slowdowns, strict=True))
-    print(
-        f"{build.name:9} {name:16} {threads} threads, ms {shown}; "
-        f"{first:.2f} / (1 + work / {half:.2f} ms)",
-        flush=True,
-    )
+    print(f"{build.name:9} {name:16} {threads} threads, ms {shown}", flush=True)
 
 
 def main() -> None:
