@@ -95,9 +95,11 @@ def main() -> None:
     parser.add_argument("--programs", default="sort_records,shortest_path,csv_statistics,xml_feed")
     parser.add_argument("--time", type=float, default=10.0, help="seconds of each run")
     options = parser.parse_args()
-    programs = shipped_programs()
+    programs, names = shipped_programs(), options.programs.split(",")
+    if unknown := [name for name in names if name not in programs]:
+        parser.error(f"no program {', '.join(unknown)}; there are {', '.join(sorted(programs))}")
     for build in chosen_builds(load(default_path()), options.builds, free_threaded=False):
-        for name in options.programs.split(","):
+        for name in names:
             for threads in THREADS:
                 show(build, name, str(programs[name]), threads, options.time)
 

@@ -100,10 +100,10 @@ class Gil:
             if reason is not TIMED_OUT:
                 yield from self.condition.leave(thread)
             yield from self.mutex.lock(thread)
-            if reason is TIMED_OUT and self.locked and self.switch_number == seen:
-                self._request_drop(thread)
-            elif reason is not TIMED_OUT and self.locked:
+            if self.locked and reason is not TIMED_OUT:
                 thread.processor_time += self._retry_time()
+            elif self.locked and self.switch_number == seen:
+                self._request_drop(thread)
         self.locked = True
         self._taken_at = self.env.now
         if self._core is not None and self._core is not thread.core:

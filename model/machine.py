@@ -54,8 +54,9 @@ class Machine:
     ``speeds[work][k]`` is the speed of each of ``k + 1`` active cores relative to one;
     ``handoff_latency`` is the time from a release of the GIL until the waiter that has just asked
     for it runs (it is hardly asleep); ``retry_time`` the CPU time of a thread whose wait for the
-    GIL ran out, until it waits again; ``awake_share`` how often the one who asked for the GIL has
-    not gone to sleep yet when it is dropped, over all switch intervals (see ``awake_share_at``);
+    GIL ran out, until it waits again (taken for that of one woken in vain, too); ``awake_share``
+    how often the one who asked for the GIL has not gone to sleep yet when it is dropped, over all
+    switch intervals (see ``awake_share_at``);
     ``stay_share`` how often a thread that wakes waits for its last core although the kernel has
     looked at an idle one; ``packing_room`` up to which use a core has room for more, where the
     kernel packs threads (see `Packing`), None where it does not; ``signal_time`` the CPU time that

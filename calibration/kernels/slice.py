@@ -45,9 +45,8 @@ def spin(core: int, until: int, output: int, log_gaps) -> None:  # type: ignore[
 def follow(core: int, asked: int, answered: int, ran_at: memoryview) -> None:
     """Stamp the clock each time that the core is this process's, for ever."""
     os.sched_setaffinity(0, {core})
-    with suppress(
-        OSError
-    ):  # where it is forbidden, turns in which this one goes ahead do not count
+    # Where it is forbidden, turns in which this one goes ahead do not count.
+    with suppress(OSError):
         os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     clock = time.perf_counter_ns
     while True:
