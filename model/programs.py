@@ -131,13 +131,13 @@ class Programs:
         """Return what draws the time until the thread is woken.
 
         A wait was measured around the call, so the wake-up on a core that was idle meanwhile is
-        part of it.
+        part of it. Who has waited at all has left its core, if only for a moment.
         """
         draw, usual = self._time(segment, index, place, origin), self._usual_latency
 
         def wait() -> int:
             whole = draw()
-            return max(whole - usual(whole), 0)
+            return max(whole - usual(whole), min(whole, 1))
 
         return wait
 

@@ -295,6 +295,18 @@ def test_wait_lasts_until_the_thread_runs_again_on_an_idle_core(wake_latency: fl
     assert seen.mean == pytest.approx(2.5e-3, rel=1e-6)
 
 
+def test_wait_that_is_shorter_than_a_wake_up_takes_as_long_as_that():
+    """A thread that did nothing else once took no time at all, and the simulation never ended."""
+    seen = simulated(
+        program((SegmentKind.WAIT, Deterministic(2e-5))),
+        arrivals=Closed(),
+        threads=1,
+        run_time=0.1,
+        wake_latency=1e-4,
+    )
+    assert seen.mean == pytest.approx(1e-4, rel=1e-4)
+
+
 @pytest.mark.parametrize(("interval", "share"), [(1e-3, 0.0), (1e-2, 0.6)])
 def test_sleeper_loses_hand_offs_to_askers_who_are_awake_at_its_switch_interval(
     interval: float, share: float
