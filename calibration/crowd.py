@@ -17,7 +17,9 @@ from gilplan.calibration.realrun import SET_UP_LIMIT, harness_child
 #: What passes at a hand-off beside the interval (timer slack, wake-up), roughly: it only says how
 #: long a thread was away, of which the cost is a slow function.
 HANDOFF_TIME = 1e-4
-PROCESSES = 3
+#: What one process gets of the time, in seconds. Processes differ more (where their memory happens
+#: to lie) than the phases of one do: as many as possible.
+PROCESS_TIME = 2.0
 
 Condition = tuple[int, float]
 
@@ -26,8 +28,8 @@ Condition = tuple[int, float]
 class CrowdPoint:
     """Processor time per task alone and in a crowd of ``threads`` at a switch ``interval``.
 
-    ``cycles`` of the program's task and ``controls`` of the control's: (alone, crowded) in seconds
-    per task, ``(n, 2)`` each.
+    ``cycles`` of the program's task and ``controls`` of the control's: (alone, crowded) per task,
+    ``(n, 2)`` each, in units of the gauge's loop at that moment.
     """
 
     threads: int
@@ -66,13 +68,14 @@ class CrowdPoint:
 def measure_crowd(build: Build, program: Path, *, time: float) -> tuple[CrowdPoint, ...]:
     """Run the program's tasks alone and among other threads for about ``time`` seconds.
 
-    In several processes one after the other: where a process's memory happens to lie makes one
-    suffer from its threads' turns more than the next. Points at which no task was completed are
-    left out. Raises `MeasurementFailed`.
+    In several processes one after the other, each going round the points at least once: where a
+    process's memory happens to lie makes one suffer from its threads' turns more than the next.
+    Points at which no task was completed are left out. Raises `MeasurementFailed`.
     """
     taken: dict[Condition, CrowdPoint] = {}
-    for _ in range(PROCESSES):
-        for point in _measured(build, program, time / PROCESSES):
+    processes = max(round(time / PROCESS_TIME), 1)
+    for _ in range(processes):
+        for point in _measured(build, program, time / processes):
             known = taken.get(point.condition)
             taken[point.condition] = known.joined(point) if known else point
     return tuple(taken.values())

@@ -52,7 +52,7 @@ class Study:
     cells: tuple[Cell, ...]
     repeats: int
     turns: Turns
-    cold_time: float = 4.0
+    cold_time: float = 10.0
     seed: int
 
     def __post_init__(self) -> None:
@@ -66,7 +66,7 @@ class Study:
         """About 40 cells in some three minutes of measuring."""
         cells = balanced_cells(builds, programs, count=40, seed=seed)
         turns = Turns(count=16, window=0.08, reference_window=0.04, warmup=0.1, uninterrupted=0.7)
-        return cls(cells=cells, repeats=1, turns=turns, cold_time=2.0, seed=seed)
+        return cls(cells=cells, repeats=1, turns=turns, cold_time=5.0, seed=seed)
 
     @classmethod
     def full(

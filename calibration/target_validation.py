@@ -28,7 +28,7 @@ PERCENTILES = ("p50", "p95", "p99")
 Z90 = 1.6448536269514722
 #: A task longer than this loses next to nothing to cold caches, and trying would take long.
 COLD_TASK = 0.05
-COLD_TIME = 8.0
+COLD_TIME = 10.0
 Measured = TypeVar("Measured")
 MISSING = re.compile(r"No module named '([^']+)'")
 

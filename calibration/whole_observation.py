@@ -27,9 +27,9 @@ def observe_whole(
 ) -> Observation:
     """Observe ``target`` under ``build``, what its threads pay for turns, and ``others``.
 
-    Besides `observe`, about ten seconds, and five to fifteen for each other build. What threads pay
-    needs the machine's ``profile``. What cannot be run in a crowd or elsewhere is left out, and the
-    notes say so; raises as `observe` does.
+    Besides `observe`, up to twenty seconds, and five to fifteen for each other build. What threads
+    pay needs the machine's ``profile``. What cannot be run in a crowd or elsewhere is left out, and
+    the notes say so; raises as `observe` does.
     """
     observation = observe(
         target, build, method=method, time=time, progress=_part(progress, 0.0, 0.3)

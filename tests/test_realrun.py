@@ -9,6 +9,7 @@ import pytest
 
 from gilplan.calibration.builds import Build, find_builds
 from gilplan.calibration.crowd import measure_crowd
+from gilplan.calibration.harness.worker import SpeedGauge
 from gilplan.calibration.realrun import RealRun, measure_steps, run_for_real, shipped_programs
 from gilplan.calibration.steps import StepSamples, StepTimes, workload_from_steps
 from gilplan.calibration.study import candidate_layouts, natural_gil
@@ -164,6 +165,18 @@ def test_layout_beyond_the_machine_is_refused(build):
     layout = Layout(build=build.name, gil=natural_gil(build), cores=cores)
     with pytest.raises(MeasurementFailed, match="cores must be between"):
         run_for_real(build, PROGRAMS["nbody"], layout, warmup=0, time=0.1)
+
+
+def test_the_gauge_is_read_again_only_after_so_much_work():
+    often, once = SpeedGauge(0), SpeedGauge(3_600_000_000_000)
+    for _ in range(5):
+        often.read()
+        once.read()
+    assert len(often.readings) == 5
+    assert len(once.readings) == 1
+    instants, spent = zip(*often.readings, strict=True)
+    assert list(instants) == sorted(instants)
+    assert min(spent) > 0
 
 
 def test_build_that_does_not_start_costs_one_line(tmp_path):

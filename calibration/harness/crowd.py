@@ -14,22 +14,25 @@ their memory, even one that is alone is not as fast as in a process without the 
 Threads that may have a core each are pinned to it: two that sleep most of the time stay on one
 core for seconds or on two, as it happens, and only on two do they cost each other anything.
 
-A machine changes its speed, and that of each core, within a second. So phases are short and
-follow each other closely: one thread alone on one core, all of a point's threads, the thread
-alone on the next core, all again. Every third time the same is done with the control.
+A machine changes its speed, and that of each core, within milliseconds. So a gauge between tasks
+reads the speed of the moment, and a task's time counts in readings of it. Phases are short and
+follow each other closely, for what the gauge does not show: one thread alone on one core, all of a
+point's threads, the thread alone on the next core, all again. Every third time the same is done
+with the control.
 
 Without a GIL only the scheduler has threads take turns. What they cost each other when they run at
 the same time (shared objects, locks, the memory map of their process) comes not from turns, so
 there each thread has a process of its own, and one on every core stands for the one alone.
 
 Output: ``{"points": [{"threads", "interval", "cycles": [[alone, crowded], ...], "controls":
-[[alone, crowded], ...]}, ...]}``, each the mean processor time of a task in seconds; or
-``{"error": "one line"}`` with exit status 1. Points in which no task could be completed have no
-cycles.
+[[alone, crowded], ...]}, ...]}``, each the mean processor time of a task over that of the gauge's
+loop; or ``{"error": "one line"}`` with exit status 1. Points in which no task could be completed
+have no cycles.
 """
 
 import argparse
 import json
+import math
 import os
 import sys
 import threading
@@ -53,6 +56,10 @@ LEAST_TASKS = 4
 LEAST_TURNS = 4
 LONGEST = 1.0
 SETTLE_TIME = 0.0005
+#: Processor time between two readings of the gauge: a phase alone should have many.
+GAUGE_SPACING_NS = 500_000
+#: Of the readings the shortest; a longer one was interrupted.
+UNDISTURBED = 0.8
 #: The control is the same for every program: it takes its turn every so many cycles.
 CONTROL_EVERY = 3
 
@@ -80,7 +87,10 @@ def with_gil() -> bool:
 class Crowd:
     """Threads that do tasks while a phase lasts, and sleep between phases."""
 
-    def __init__(self, program: dict[str, Any], threads: int) -> None:
+    def __init__(self, path: str, threads: int) -> None:
+        worker = execute(WORKER)
+        program = worker["load"](path)
+        self.gauge = worker["SpeedGauge"]
         self.setup = program["setup"]
         self.calls = tuple(step[CALL] for step in program["STEPS"])
         # A thread that is late for its phase must find it open still, hence no events.
@@ -90,6 +100,7 @@ class Crowd:
         self.resumed_at = 0.0
         self.todo: tuple[Callable[[Any], object], ...] = self.calls
         self.spent: list[tuple[int, int]] = []
+        self.readings: list[int] = []
         self.failures: list[BaseException] = []
         self.task_time = 0.0
         self.cores = sorted(os.sched_getaffinity(0))
@@ -132,6 +143,7 @@ class Crowd:
         """
         clock, phase, calls = time.thread_time_ns, self.phase, self.todo
         now, resumed_at = time.perf_counter, self.resumed_at
+        gauge = self.gauge(GAUGE_SPACING_NS)
         spent = done = 0
         while phase % 2:
             counts = now() >= resumed_at
@@ -143,11 +155,13 @@ class Crowd:
             if counts:
                 spent += clock() - start
                 done += 1
+                gauge.read()
+        self.readings += [reading for _, reading in gauge.readings]
         self.spent.append((spent, done))
 
     def run(self, todo: tuple[Callable[[Any], object], ...], length: float) -> float | None:
-        """Run a phase; return the mean processor time of a task in seconds, None without one."""
-        self.todo, self.spent = todo, []
+        """Run a phase; return a task's mean processor time in the gauge's, None without a task."""
+        self.todo, self.spent, self.readings = todo, [], []
         self.resumed_at = time.perf_counter() + RESUMING_TIME
         self.phase += 1
         for gate in self.gates:
@@ -158,7 +172,10 @@ class Crowd:
             time.sleep(SETTLE_TIME)
         self.fail()
         done = sum(count for _, count in self.spent)
-        return sum(spent for spent, _ in self.spent) / done / 1e9 if done else None
+        if not done:
+            return None
+        kept = sorted(self.readings)[: math.ceil(UNDISTURBED * len(self.readings))]
+        return sum(spent for spent, _ in self.spent) / done / (sum(kept) / len(kept))
 
     def pin(self, place: int | None) -> None:
         """Pin each thread to a core, the first to that at ``place``; None lets all run anywhere."""
@@ -192,7 +209,7 @@ class Member:
         return answer["value"]
 
     def begin(self, control: bool, interval: float, length: float, place: int | None) -> None:
-        """Begin a phase; the answer will be a task's mean processor time in seconds, or None."""
+        """Begin a phase; the answer will be a task's mean time in the gauge's, or None."""
         command = {"control": control, "interval": interval, "length": length, "place": place}
         os.write(self.commands, json.dumps(command).encode() + b"\n")
 
@@ -202,7 +219,7 @@ def serve(path: str, threads: int, commands: int, answers: int) -> None:
     told, tells = os.fdopen(commands, encoding="utf-8"), os.fdopen(answers, "w", encoding="utf-8")
     with told, tells:
         try:
-            crowd = Crowd(execute(WORKER)["load"](path), threads)
+            crowd = Crowd(path, threads)
             print(json.dumps({"value": crowd.task_time}), file=tells, flush=True)
             for line in told:
                 command = json.loads(line)
@@ -221,7 +238,7 @@ def run_together(
 ) -> float | None:
     """Run a phase in all of them, the first on the core at ``place``, the next on the next one.
 
-    Return the mean processor time of a task in seconds, None where one of them completed none.
+    Return the mean time of a task in the gauge's, None where one of them completed none.
     """
     for number, member in enumerate(members):
         member.begin(control, interval, length, None if place is None else place + number)
@@ -246,7 +263,7 @@ class Crowds:
     def compared(
         self, threads: int, interval: float, turn: int, *, control: bool
     ) -> list[float] | None:
-        """Return the processor time of a task alone, on two cores in turn, and in the crowd."""
+        """Return a task's time alone, on two cores in turn, and in the crowd, in the gauge's."""
         # The control's tasks are short: any phase holds many of them.
         tasks = 0.0 if control else LEAST_TASKS * self.lone[0].task_time
         alone = min(max(ALONE, tasks), LONGEST)

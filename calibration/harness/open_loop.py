@@ -23,7 +23,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 VARIABLE = "GILPLAN_SCHEDULE"
 
 SERVING = '''
-def loop(calls, state, deadline):
+def loop(calls, state, deadline, _gauge):
     """Serve arrivals until the deadline; return arrived, completed, arrived, completed, ..."""
     schedule, run_time = map(int, os.environ["GILPLAN_SCHEDULE"].split(":"))
     start = deadline - run_time

@@ -8,8 +8,9 @@ interpreter it is the main one; with more, each is a sub-interpreter run by a th
 and the main thread waits. All workers set up, do one task, meet, and start together.
 
 Output: a line ``{"started_at": perf_counter_ns}`` when all are ready, then a line
-``{"completions": [[ns since the start, ...] per worker], "gil_enabled", "steal_time"}``, or
-``{"error": "one line"}`` with exit status 1.
+``{"completions": [[ns since the start, ...] per worker], "gauge": [[ns since the start, ns, ...]
+per worker] (see `SpeedGauge`), "gil_enabled", "steal_time"}``, or ``{"error": "one line"}`` with
+exit status 1.
 """
 
 import argparse
@@ -206,15 +207,15 @@ def end(pids: Iterable[int]) -> None:
             pass
 
 
-def completions(scratch: str, workers: int) -> list[list[int]]:
-    """Read what each worker wrote: nanoseconds since the start."""
+def left(scratch: str, workers: int, what: str) -> list[list[int]]:
+    """Read what each worker left."""
     rows = []
     for worker in range(workers):
-        path = os.path.join(scratch, f"{worker}.completions")
-        instants: array[int] = array("q")
+        path = os.path.join(scratch, f"{worker}.{what}")
+        values: array[int] = array("q")
         with open(path, "rb") as file:
-            instants.frombytes(file.read())
-        rows.append(instants.tolist())
+            values.frombytes(file.read())
+        rows.append(values.tolist())
     return rows
 
 
@@ -273,7 +274,8 @@ def measure(options: argparse.Namespace, scratch: str) -> dict[str, Any]:
         end(pid for pid, _ready in children)
         raise
     return {
-        "completions": completions(scratch, workers),
+        "completions": left(scratch, workers, "completions"),
+        "gauge": left(scratch, workers, "gauge"),
         "gil_enabled": gil_enabled,
         "steal_time": steal_time() - stolen,
     }

@@ -10,8 +10,8 @@ process, and ``whole`` is what the untouched task takes.
 
 Output: ``{"steps": [{"name", "kind", "work", "releases", "times": [seconds, ...]}, ...],
 "whole": [seconds, ...], "stamped_at" and "whole_at": when each began (perf_counter_ns),
-"stamp_time": seconds, "result": text of the task's result}``, or ``{"error": "one line"}`` with
-exit status 1. A line
+"gauge": [[when, ns], ...] (see `SpeedGauge`), "stamp_time": seconds, "result": text of the task's
+result}``, or ``{"error": "one line"}`` with exit status 1. A line
 ``{"started_at": perf_counter_ns}`` comes first, when the warm-up is over.
 
 The task runs in a thread other than the main one, as the workers of a layout do: memory then
@@ -77,7 +77,9 @@ def stamp_cost() -> float:
 
 def measure(options: argparse.Namespace, told_to_end: list[int]) -> dict[str, Any]:
     """Alternate stamped and whole tasks until the time is over or a signal says so."""
-    program = execute(WORKER)["load"](options.program)
+    worker = execute(WORKER)
+    program = worker["load"](options.program)
+    gauge = worker["SpeedGauge"](worker["GAUGE_SPACING_NS"])
     steps = program["STEPS"]
     calls = tuple(step[CALL] for step in steps)
     state = program["setup"]()
@@ -97,6 +99,7 @@ def measure(options: argparse.Namespace, told_to_end: list[int]) -> dict[str, An
         stamped_task(calls, state, stamps)
         rows.append(stamps.copy())
         wholes.append(whole_task(calls, state))
+        gauge.read()
     return {
         "steps": [
             {
@@ -111,6 +114,7 @@ def measure(options: argparse.Namespace, told_to_end: list[int]) -> dict[str, An
         "stamped_at": [row[0] for row in rows],
         "whole": [max(end - start - cost, 0.0) / 1e9 for start, end in wholes],
         "whole_at": [start for start, _end in wholes],
+        "gauge": gauge.readings,
         "stamp_time": cost / 1e9,
         "result": repr(state.result),
     }

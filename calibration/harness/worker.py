@@ -15,6 +15,8 @@ from typing import Any
 
 #: Where the callable is in a step (name, kind, work, callable[, releases]).
 CALL = 3
+#: How much processor time passes between two readings of the gauge, which take a hundredth of it.
+GAUGE_SPACING_NS = 3_000_000
 
 
 def load(path: str) -> dict[str, Any]:
@@ -26,7 +28,45 @@ def load(path: str) -> dict[str, Any]:
     return namespace
 
 
-def loop(calls: tuple[Any, ...], state: Any, deadline: int) -> list[int]:
+def count(rounds: int) -> int:
+    """Compute on what stays in registers and a few lines of cache."""
+    total = 0
+    for _ in range(rounds):
+        total = (total + 5) & 127
+    return total
+
+
+class SpeedGauge:
+    """Times a short loop between tasks again and again: how fast this thread's core is just now.
+
+    A core's clock, and on a virtual machine what the host runs beside it, change its speed by tens
+    of per cent within milliseconds, for a task and for the loop alike. ``readings`` are pairs of
+    when (perf_counter) and the loop's processor time, both in nanoseconds.
+    """
+
+    #: Rounds of the loop, 10 to 20 us.
+    ROUNDS = 400
+
+    def __init__(self, spacing: int) -> None:
+        self.spacing = spacing
+        self.due = 0
+        self.readings: list[tuple[int, int]] = []
+
+    def read(self) -> None:
+        """Read, unless the thread has used less than ``spacing`` ns of a processor since."""
+        clock = time.thread_time_ns
+        if clock() < self.due:
+            return
+        # What the caches have lost is no matter of speed.
+        count(self.ROUNDS)
+        start = clock()
+        count(self.ROUNDS)
+        end = clock()
+        self.readings.append((time.perf_counter_ns(), end - start))
+        self.due = end + self.spacing
+
+
+def loop(calls: tuple[Any, ...], state: Any, deadline: int, gauge: SpeedGauge) -> list[int]:
     """Do tasks until the deadline; return the instants of completion, perf_counter nanoseconds."""
     clock = time.perf_counter_ns
     completions: list[int] = []
@@ -37,6 +77,7 @@ def loop(calls: tuple[Any, ...], state: Any, deadline: int) -> list[int]:
             call(state)
         now = clock()
         append(now)
+        gauge.read()
     return completions
 
 
@@ -83,11 +124,17 @@ class Crew:
             for call in calls:
                 call(state)
             start = self.meet()
-            completions = loop(calls, state, start + self.settings["run_time_ns"])
-            with open(self.path(worker, "completions"), "wb") as file:
-                array("q", [instant - start for instant in completions]).tofile(file)
+            gauge = SpeedGauge(GAUGE_SPACING_NS)
+            completions = loop(calls, state, start + self.settings["run_time_ns"], gauge)
+            readings = [value for at, spent in gauge.readings for value in (at - start, spent)]
+            self.leave(worker, "completions", [instant - start for instant in completions])
+            self.leave(worker, "gauge", readings)
         except BaseException as error:
             self.fail(worker, error)
+
+    def leave(self, worker: int, what: str, values: list[int]) -> None:
+        with open(self.path(worker, what), "wb") as file:
+            array("q", values).tofile(file)
 
     def meet(self) -> int:
         """Say that this worker is ready, wait until all are; return the start instant."""
