@@ -9,6 +9,9 @@ thread goes round the cores from turn to turn, because a layout uses them all.
 What comes out is the layout's throughput relative to the single thread's, and the single
 thread's step times, from the same seconds.
 
+A gauge in the worker's loops (`SpeedGauge`) reads how fast the cores are in each window, for what
+changes faster than the turns; `EvenSpeed` takes it off.
+
 A process that goes on finds its caches cold and starts a little late: a window counts from when
 that is over. Else the shorter windows would look slower.
 
@@ -19,6 +22,7 @@ Limit: timers run on while a process is stopped, so that every window begins wit
 that came due. Windows last at least twenty switch intervals for that reason.
 """
 
+import math
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -60,6 +64,8 @@ TURN_OVERHEAD = 0.005
 #: How long the kernel takes to spread a layout's threads over the cores (kernel/sched/fair.c
 #: balances busy cores every few ticks).
 SETTLING_TIME = 0.3
+#: Of a window's readings of the gauge the shortest; a longer one was interrupted.
+UNDISTURBED = 0.8
 
 Span = tuple[int, int]
 
@@ -105,8 +111,9 @@ class PairedRun:
 
     ``run`` counts the time that the layout was not stopped; ``rates`` are its tasks per second
     in each turn and ``reference_rates`` those of the single thread around it, ``(turns,)``;
-    ``reference`` holds the single thread's step times. ``uninterrupted`` is the same layout
-    without turns.
+    ``slowness`` is the logarithm of the gauge's time in the layout over that in the single thread,
+    NaN where one of them was not read, ``(turns,)``; ``reference`` holds the single thread's step
+    times. ``uninterrupted`` is the same layout without turns.
     """
 
     run: RealRun
@@ -114,6 +121,7 @@ class PairedRun:
     rates: tuple[float, ...]
     reference_rates: tuple[float, ...]
     reference: StepSamples
+    slowness: tuple[float, ...] = ()
 
     @property
     def relative_throughput(self) -> float:
@@ -167,6 +175,11 @@ def measure_paired(
         with layout_child(build, program, layout, time=time) as child:
             started_at = child.answer(SET_UP_LIMIT)["started_at"]
             spans, reference_spans = _take_turns(child, single, started_at, layout, turns)
+            if spans[-1][1] > started_at + time * 1e9:
+                raise MeasurementFailed(
+                    f"{program.stem} as {layout}: its turns took longer than its {time:.2g} s; "
+                    "something else keeps the machine busy"
+                )
             answer = child.answer(time + SET_UP_LIMIT)
         timed = single.answer(time + SET_UP_LIMIT)
     uninterrupted = run_for_real(
@@ -231,11 +244,15 @@ def _paired(
         window=(float(edges[1]), float(edges[-1])),
         steal_time=answer["steal_time"],
     )
-    settled = [(begin + round(RESUMING_TIME * 1e9), end) for begin, end in timed[1]]
+    settled = _settled(timed[1])
     reference = _inside(program, timed[0], settled)
     rates = _rates(timed[0], timed[1], reference.stamp_ratio)
     if not np.isfinite(rates).all():
         raise MeasurementFailed(f"{program} as {layout}: a turn of the single thread did no task")
+    gauge = np.concatenate([np.reshape(row, (-1, 2)) for row in answer["gauge"]])
+    gauge[:, 0] += started_at
+    readings = _readings(gauge, _settled(spans[1:]))
+    around = _readings(np.reshape(timed[0]["gauge"], (-1, 2)), settled)
     return PairedRun(
         run=run,
         uninterrupted=uninterrupted,
@@ -245,7 +262,25 @@ def _paired(
         ),
         reference_rates=tuple((before + after) / 2 for before, after in pairwise(rates)),
         reference=reference,
+        slowness=tuple(
+            (np.log(readings) - (np.log(around[:-1]) + np.log(around[1:])) / 2).tolist()
+        ),
     )
+
+
+def _settled(spans: Sequence[Span]) -> list[Span]:
+    """Leave out the while for which a process that goes on is slower."""
+    return [(begin + round(RESUMING_TIME * 1e9), end) for begin, end in spans]
+
+
+def _readings(gauge: NDArray[Any], spans: Sequence[Span]) -> NDArray[np.float64]:
+    """Return the mean undisturbed reading in each span, NaN where there is none."""
+    found = []
+    for begin, end in spans:
+        inside = np.sort(gauge[(gauge[:, 0] >= begin) & (gauge[:, 0] <= end), 1])
+        kept = inside[: math.ceil(UNDISTURBED * len(inside))]
+        found.append(kept.mean() if len(kept) else np.nan)
+    return np.array(found, dtype=np.float64)
 
 
 def _unstopped(

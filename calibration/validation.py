@@ -1,8 +1,9 @@
 """Predicted beside measured: run a study's cells for real and compare.
 
 The machine's speed drifts, so each cell is measured in turns with a single thread of the same
-program (see `pairing`), in several rounds over all cells. Its measured throughput is the one
-relative to the single thread's, times the single thread's over the whole study. How repeatable
+program (see `pairing`), in several rounds over all cells, and brought to the usual speed of the
+cores (see `even_speed`). Its measured throughput is the one relative to the single thread's, times
+the single thread's over the whole study. How repeatable
 that is say the scatter of the turns within a run, and the scatter between runs of a cell: where a
 process's memory happens to lie makes it some per cent faster or slower for all its life.
 """
@@ -19,6 +20,7 @@ import numpy as np
 from gilplan.calibration.builds import Build
 from gilplan.calibration.crowd import CrowdPoint, control_ratios, measure_crowd
 from gilplan.calibration.crowd_model import CrowdModel
+from gilplan.calibration.even_speed import at_even_speed
 from gilplan.calibration.model_error import Regime, held_out
 from gilplan.calibration.other_builds import see_on_builds
 from gilplan.calibration.pairing import PairedRun, Turns, measure_paired
@@ -27,7 +29,7 @@ from gilplan.calibration.realrun import measure_steps
 from gilplan.calibration.steps import StepSamples, workload_from_steps
 from gilplan.calibration.study import Cell, Study
 from gilplan.calibration.validation_result import Row, Skipped, Validation
-from gilplan.model.bounds import amdahl, one_interval_rule, processor_sharing
+from gilplan.model.bounds import amdahl, gil_count, one_interval_rule, processor_sharing
 from gilplan.model.errors import GilplanError, MeasurementFailed
 from gilplan.model.layout import Layout
 from gilplan.model.prediction import Prediction
@@ -223,15 +225,19 @@ def compare(
     interrupted = measurements.interrupted
     attempt = partial(_attempt, predict)
     predictions = (executor.map if executor is not None else map)(attempt, wanted, layouts)
-    scatter = scatter_between_runs([measurements.runs[cell] for cell in cells])
+    measured = at_even_speed(
+        {cell: measurements.runs[cell] for cell in cells},
+        program=lambda cell: cell.program,
+        alike=lambda cell: min(gil_count(cell.layout), cores),
+    )
+    scatter = scatter_between_runs(measured.values())
     try:
         for cell, workload, prediction in zip(cells, wanted, predictions, strict=True):
             if isinstance(prediction, str):
                 failures[cell] = prediction
                 continue
             single = measurements.steps[cell.layout.build, cell.program].rate
-            runs = measurements.runs[cell]
-            rows.append(_row(cell, workload, prediction, runs, single, cores, scatter))
+            rows.append(_row(cell, workload, prediction, measured[cell], single, cores, scatter))
             if progress is not None:
                 progress(f"predicted {cell}", len(rows), len(cells))
     except KeyboardInterrupt:

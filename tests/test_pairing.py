@@ -17,6 +17,7 @@ from gilplan.calibration.pairing import (
     PairedRun,
     Turns,
     _rates,
+    _readings,
     _unstopped,
     measure_paired,
 )
@@ -73,6 +74,13 @@ def test_rate_of_the_single_thread_counts_parts_of_tasks():
     assert rates == pytest.approx([100.0, 100.0])
 
 
+def test_the_gauge_is_read_window_by_window_without_what_was_interrupted():
+    gauge = np.array([[5, 99], [10, 20], [11, 22], [12, 24], [13, 26], [14, 400], [40, 30]])
+    readings = _readings(gauge, [(10, 20), (20, 30), (30, 40)])
+    # Four of five, none, and one at the edge.
+    assert readings == pytest.approx([23.0, np.nan, 30.0], nan_ok=True)
+
+
 def test_stamped_tasks_that_take_longer_do_not_slow_the_reference():
     # Stamped 15 ms, untouched 10 ms: a pair every 25 ms; the reference is 100 tasks a second.
     clock = np.arange(0, 1.0, 0.025) * SECOND
@@ -123,6 +131,9 @@ def test_real_layout_and_single_thread_take_turns(build):
     run = measure_paired(build, shipped_programs()["nbody"], layout, turns)
     assert len(run.rates) == len(run.reference_rates) == turns.count_of(layout)
     assert all(rate > 0 for rate in (*run.rates, *run.reference_rates))
+    assert len(run.slowness) == len(run.rates)
+    # One loop on one machine: it cannot take several times as long on one side.
+    assert all(abs(slowness) < 1 for slowness in run.slowness)
     assert len(run.reference.whole) == len(run.reference.steps[0].times) > 0
     for row in run.run.completed_at:
         assert all(a <= b for a, b in pairwise(row))

@@ -286,6 +286,7 @@ def test_validation_on_a_real_build_gives_a_row_per_cell(profile_of):
         cells=balanced_cells([build], ["nbody", "json_transform"], count=3, seed=1),
         repeats=2,
         turns=TURNS,
+        cold_time=0.5,
         seed=1,
     )
     validation = validate(study, [build], PROGRAMS, rule_of_thumb, profile=profile_of(build))
