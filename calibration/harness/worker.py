@@ -28,11 +28,16 @@ def load(path: str) -> dict[str, Any]:
     return namespace
 
 
-def count(rounds: int) -> int:
-    """Compute on what stays in registers and a few lines of cache."""
+def count() -> int:
+    """Compute for 10 to 20 us on a few lines of cache.
+
+    All numbers are below 257, which exist once for all: none is allocated, whose place in memory
+    would depend on what the program has allocated before.
+    """
     total = 0
-    for _ in range(rounds):
-        total = (total + 5) & 127
+    for _ in range(4):
+        for _ in range(100):
+            total = (total + 5) & 127
     return total
 
 
@@ -43,9 +48,6 @@ class SpeedGauge:
     of per cent within milliseconds, for a task and for the loop alike. ``readings`` are pairs of
     when (perf_counter) and the loop's processor time, both in nanoseconds.
     """
-
-    #: Rounds of the loop, 10 to 20 us.
-    ROUNDS = 400
 
     def __init__(self, spacing: int) -> None:
         self.spacing = spacing
@@ -58,9 +60,9 @@ class SpeedGauge:
         if clock() < self.due:
             return
         # What the caches have lost is no matter of speed.
-        count(self.ROUNDS)
+        count()
         start = clock()
-        count(self.ROUNDS)
+        count()
         end = clock()
         self.readings.append((time.perf_counter_ns(), end - start))
         self.due = end + self.spacing
