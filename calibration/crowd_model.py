@@ -101,11 +101,16 @@ class CrowdModel:
         return self._errors[condition]
 
     def cost(self, workload: Workload, threads: int, interval: float) -> CrowdCost:
-        """Return what a task costs each of so many threads of one interpreter, simulated."""
+        """Return what a task costs each of so many threads of one interpreter, simulated.
+
+        Without a GIL each has a process of its own, as in the measurement.
+        """
+        without_gil = self.runtime.free_threaded
         layout = Layout(
             build=self.runtime.build,
-            threads=threads,
-            gil=GilMode.DISABLED if self.runtime.free_threaded else GilMode.SHARED,
+            processes=threads if without_gil else 1,
+            threads=1 if without_gil else threads,
+            gil=GilMode.DISABLED if without_gil else GilMode.SHARED,
             switch_interval=interval,
         )
         time = max(LEAST_TIME, threads * max(TURNS * interval, TASKS * workload.mean_demand()))
@@ -192,12 +197,15 @@ class _Fit:
     def _cold_shares(self, points: Sequence[CrowdPoint], found: ColdStart) -> Floats:
         """Return what to weight each point's excess by to step towards the least squares.
 
-        Excess grows with the slow-down by the share of a turn that is cold; a turn ends with the
-        interval, or when the thread gives up the GIL.
+        Of a turn of length t, which ends with the interval or when the thread gives up the GIL, w
+        of the work is slower by s and takes w (1 + s): a task takes t / (t - w s) of its time, in
+        turns that are cold to their end 1 + s. The derivative by s is the square of that ratio,
+        which is about the one that was measured, times w / t, or one.
         """
         turns = np.array([min(point.hold_time, self._stretch) for point in points])
-        shares = np.minimum(found.warm_up / turns, 1.0)
-        return np.asarray(shares / (shares @ shares))
+        ratios = np.maximum([point.ratio for point in points], 1.0)
+        slopes = np.where(found.warm_up * ratios >= turns, 1.0, ratios**2 * found.warm_up / turns)
+        return np.asarray(slopes / (slopes @ slopes))
 
     def _excess(self, point: CrowdPoint, cold_start: ColdStart) -> float:
         """Return how much more processor time the model shows than was measured, of that alone."""

@@ -5,8 +5,12 @@ import pytest
 from gilplan.calibration.crowd import CrowdPoint
 from gilplan.calibration.crowd_model import CrowdModel
 from gilplan.calibration.profile import Profile
+from gilplan.model import simulate
+from gilplan.model.arrivals import Closed
 from gilplan.model.cold_start import ColdStart
 from gilplan.model.durations import Deterministic
+from gilplan.model.layout import GilMode, Layout
+from gilplan.model.scenario import Scenario
 from gilplan.model.workload import Segment, SegmentKind, Task, Workload
 
 CONDITIONS = ((2, 1e-4), (2, 1e-3), (4, 1e-4), (8, 3e-4), (8, 3e-3))
@@ -104,6 +108,26 @@ def test_what_the_control_pays_more_than_the_model_says_is_no_cold_cache(model: 
 def test_of_a_program_that_releases_all_the_time_nothing_is_said(model: CrowdModel):
     chatty = workload(*[(SegmentKind.PYTHON, 5.0), (SegmentKind.RELEASED_NATIVE, 1.0)] * 20)
     assert model.cold_start(measured(model, chatty, chatty), chatty) is None
+
+
+def test_without_a_gil_a_crowd_is_one_of_processes(profile: Profile):
+    """Threads of one process begin on one core, and the balancer takes its time."""
+    runtime = profile.runtime("3.13.5t")
+    cold = ColdStart(off_times=(9e-3,), slowdowns=(1.2,), warm_up=1e-3)
+    computing = workload((SegmentKind.PYTHON, 1700.0), cold=cold)
+    time = 2.0
+    processes = Scenario(
+        workload=computing,
+        arrivals=Closed(),
+        layout=Layout(build="3.13.5t", processes=8, gil=GilMode.DISABLED),
+        runtime=runtime,
+        machine=profile.machine,
+        run_time=time,
+        seed=1,
+    )
+    task_time = profile.machine.cores * time / simulate(processes).completions
+    found = CrowdModel(runtime, profile.machine, {}).cost(computing, 8, 3e-3)
+    assert found.task_time == pytest.approx(task_time, rel=0.05)
 
 
 def test_without_a_gil_there_are_no_signals_in_vain(profile: Profile):
