@@ -2,7 +2,7 @@
 
     .venv/bin/python benchmarks/turns.py [--builds 3.13,3.14] [--time 2] [--json FILE]
 
-Two to five threads of one interpreter read the clock for ever. A step of more than 25 us between
+Two to eight threads of one interpreter read the clock for ever. A step of more than 25 us between
 two readings is a time in which a thread had no GIL or no core; what lies between two steps is a
 turn, and turns that follow each other in one thread are one. Of each turn it matters how long it
 is, and after how many turns the same thread has the next one: 2 where two pass the GIL to and fro,
@@ -26,8 +26,8 @@ from gilplan.model.scenario import Scenario
 from gilplan.model.simulation import simulate
 from gilplan.model.workload import Workload
 
-INTERVALS = (1e-4, 1e-3)
-THREADS = (2, 3, 4, 5)
+INTERVALS = (1e-4, 5e-4, 1e-3)
+THREADS = (2, 3, 4, 5, 8)
 #: What is shorter is no turn, and no time between two, ns.
 SHORTEST = 25_000
 #: Returns after more turns are counted together.
