@@ -16,7 +16,7 @@ LONG_IDLE_TIME = "5e-2"
 #: How busy the home core is for a thread that wakes there.
 HOME_SHARES = ("0.5", "0.6", "0.65", "0.7", "0.75", "0.8", "0.9")
 TIMEOUTS = ("1e-4", "2e-4", "5e-4", "1e-3", "2e-3", "5e-3", "1e-2", "2e-2")
-INTERVALS = ("5e-4", "1e-3", "5e-3")
+INTERVALS = ("1e-4", "5e-4", "1e-3", "5e-3")
 #: The one who asks has slept for so long: `queue_jump`.
 JUMP_INTERVALS = ("5e-4", "1e-3", "5e-3", "2e-2")
 KINDS = ",".join(Work)

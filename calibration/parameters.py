@@ -33,11 +33,13 @@ from gilplan.calibration.scheduler_costs import (
 from gilplan.model.durations import Empirical
 from gilplan.model.errors import MeasurementFailed
 from gilplan.model.estimate import Estimate
-from gilplan.model.machine import AwakeFactors, Machine, WakeLatency
+from gilplan.model.machine import IntervalFactors, Machine, WakeLatency
 from gilplan.model.runtime import Runtime, StartUp
 from gilplan.model.workload import Work
 
 HANDOFF_SAMPLES = 400
+#: Of a hundred hand-offs so many had the core to themselves.
+UNDISTURBED = 95
 WAKE_SAMPLES = 200
 #: Above any slack that people set; a fit that ends here did not find one.
 LONGEST_SLACK = 1e-3
@@ -98,6 +100,7 @@ def hand_off_costs(samples: Samples, reference: str, rng: np.random.Generator) -
         "retry_time": retry_time(samples, reference),
         "awake_share": awake,
         "awake_factors": awake_factors(samples, reference, awake.value),
+        "handoff_factors": handoff_factors(samples, reference),
         "signal_time": median_difference(
             signals(samples, reference),
             samples.pooled(f"wake/{reference}", "quiet write"),
@@ -218,6 +221,24 @@ def handoff_latency(samples: Samples, reference: str) -> Empirical:
     return thinned(gaps, HANDOFF_SAMPLES)
 
 
+def handoff_factors(samples: Samples, reference: str) -> IntervalFactors:
+    """Relate the mean gap at each switch interval to that over all.
+
+    The few gaps in which something else had the core count as the longest of the others.
+    """
+    gaps = samples.labelled(f"handoff/{reference}", "gap")
+    pooled = list(chain(*gaps.values()))
+    longest = float(np.percentile(pooled, UNDISTURBED)) if pooled else 0.0
+    over_all = float(np.minimum(pooled, longest).mean()) if pooled else 0.0
+    if over_all == 0:
+        return ()
+    return tuple(
+        (float(text), float(np.minimum(gaps[text], longest).mean()) / over_all)
+        for text in sorted(gaps, key=float)
+        if gaps[text]
+    )
+
+
 def retry_time(samples: Samples, reference: str) -> Empirical:
     """Return what a wait for the GIL costs that runs out; differences below 0 are noise."""
     taken = samples.pooled(f"retry/{reference}", "retry")
@@ -237,7 +258,7 @@ def awake_share(samples: Samples, reference: str, rng: np.random.Generator) -> E
     return ratio_of_means(lost, [1.0] * len(lost), source="queue_jump", rng=rng)
 
 
-def awake_factors(samples: Samples, reference: str, over_all: float) -> AwakeFactors:
+def awake_factors(samples: Samples, reference: str, over_all: float) -> IntervalFactors:
     """Relate the share at each switch interval to the one over all; () if nobody ever was awake."""
     if over_all == 0:
         return ()

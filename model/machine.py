@@ -43,8 +43,8 @@ class WakeLatency:
             raise InvalidValue("idle_times", "in increasing order", self.idle_times)
 
 
-#: (Switch interval in seconds, `Machine.awake_share` there relative to that over all), by interval.
-AwakeFactors = tuple[tuple[float, float], ...]
+#: (Switch interval in seconds, what was measured there relative to that over all), by interval.
+IntervalFactors = tuple[tuple[float, float], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +53,8 @@ class Machine:
 
     ``speeds[work][k]`` is the speed of each of ``k + 1`` active cores relative to one;
     ``handoff_latency`` is the time from a release of the GIL until the waiter that has just asked
-    for it runs (it is hardly asleep); ``retry_time`` the CPU time of a thread whose wait for the
+    for it runs (it is hardly asleep), over all switch intervals (see ``handoff_latency_at``);
+    ``retry_time`` the CPU time of a thread whose wait for the
     GIL ran out, until it waits again (taken for that of one woken in vain, too); ``awake_share``
     how often the one who asked for the GIL has not gone to sleep yet when it is dropped, over all
     switch intervals (see ``awake_share_at``);
@@ -90,17 +91,15 @@ class Machine:
     packing_room: Estimate | None = None
     quota: Quota | None = None
     bandwidth_slice: float = 0.005
-    awake_factors: AwakeFactors = ()
+    awake_factors: IntervalFactors = ()
+    handoff_factors: IntervalFactors = ()
 
     def __post_init__(self) -> None:
         require_count("cores", self.cores)
         require_positive("base_slice", self.base_slice)
         require_positive("tick", self.tick)
-        intervals = [0.0, *(interval for interval, _ in self.awake_factors)]
-        if any(b <= a for a, b in pairwise(intervals)):
-            raise InvalidValue("awake_factors", "in increasing order of interval", intervals[1:])
-        if any(factor < 0 for _, factor in self.awake_factors):
-            raise InvalidValue("awake_factors", "at least 0", self.awake_factors)
+        _check_factors("awake_factors", self.awake_factors)
+        _check_factors("handoff_factors", self.handoff_factors)
         for work in Work:
             if len(self.speeds.get(work, ())) < 1:
                 raise InvalidValue(f"speeds[{work}]", "given for at least one active core", ())
@@ -111,16 +110,15 @@ class Machine:
         return curve[min(active, len(curve)) - 1].value
 
     def awake_share_at(self, interval: float) -> float:
-        """Return the share at a switch interval in seconds.
+        """Return the share at a switch interval in seconds: who asks has slept for so long."""
+        return min(self.awake_share.value * _factor_at(interval, self.awake_factors), 1.0)
 
-        Who asks has slept for so long. In between linear in the interval's logarithm, beyond the
-        ends the end's own.
+    def handoff_latency_at(self, interval: float) -> Empirical:
+        """Return the latencies at a switch interval in seconds.
+
+        The core of the one who asks was idle for so long, and wakes the later.
         """
-        if not self.awake_factors:
-            return self.awake_share.value
-        intervals, factors = zip(*self.awake_factors, strict=True)
-        factor = float(np.interp(np.log(interval), np.log(intervals), factors))
-        return min(self.awake_share.value * factor, 1.0)
+        return self.handoff_latency.scaled(_factor_at(interval, self.handoff_factors))
 
     def redrawn(self, rng: np.random.Generator) -> "Machine":
         """Return the machine with each scalar cost redrawn from its estimate."""
@@ -140,3 +138,19 @@ class Machine:
             context_switch_time=self.context_switch_time.redrawn(rng),
             forced_switch_time=self.forced_switch_time.redrawn(rng),
         )
+
+
+def _check_factors(name: str, factors: IntervalFactors) -> None:
+    intervals = [0.0, *(interval for interval, _ in factors)]
+    if any(b <= a for a, b in pairwise(intervals)):
+        raise InvalidValue(name, "in increasing order of interval", intervals[1:])
+    if any(factor < 0 for _, factor in factors):
+        raise InvalidValue(name, "at least 0", factors)
+
+
+def _factor_at(interval: float, factors: IntervalFactors) -> float:
+    """Return the factor, linear in the interval's logarithm, beyond the ends the end's own."""
+    if not factors:
+        return 1.0
+    intervals, values = zip(*factors, strict=True)
+    return float(np.interp(np.log(interval), np.log(intervals), values))

@@ -147,16 +147,18 @@ class Run:
         if layout.gil is GilMode.DISABLED:
             kind = World if self.objects.heaps else NoGil
             return [kind(self.env, self.cores, index=index) for index in range(count)]
-        handoff = times_ns(machine.handoff_latency, self._stream(Purpose.LATENCY, 1))
+        interval = layout.effective_switch_interval
+        latency = machine.handoff_latency_at(interval)
+        handoff = times_ns(latency, self._stream(Purpose.LATENCY, 1))
         retry = times_ns(machine.retry_time, self._stream(Purpose.LATENCY, 3))
         awake = self._stream(Purpose.LATENCY, 4)
-        share = machine.awake_share_at(layout.effective_switch_interval)
+        share = machine.awake_share_at(interval)
         return [
             Gil(
                 self.env,
                 self.cores,
                 index=index,
-                interval=to_ns(layout.effective_switch_interval),
+                interval=to_ns(interval),
                 handoff_latency=handoff,
                 retry_time=retry,
                 asker_is_awake=blocks(lambda count: awake.random(count) < share),

@@ -203,6 +203,22 @@ def test_share_of_askers_awake_goes_by_the_switch_interval(rng: np.random.Genera
     assert unmeasured.awake_share_at(1e-3) == found.awake_share.value
 
 
+def test_hand_offs_go_by_the_switch_interval(rng: np.random.Generator):
+    samples = known_samples(rng)
+    (key,) = [key for key in samples.rounds if key.startswith("handoff/")]
+    gaps = {"gap 1e-4": [1e-5] * 50, "gap 1e-3": [3e-5] * 50}
+    # Once something else had the core for a while.
+    gaps["gap 1e-4"][0] = 1.0
+    samples.rounds[key] = {0: gaps}
+    found = machine(samples, rng)
+    short, between, long = (found.handoff_latency_at(at) for at in (1e-5, math.sqrt(1e-7), 1.0))
+    assert long.mean / short.mean == pytest.approx(3, rel=0.1)
+    assert between.mean == pytest.approx((short.mean + long.mean) / 2)
+    unmeasured = replace(found, handoff_factors=())
+    assert unmeasured.handoff_latency_at(1e-4) == found.handoff_latency
+
+
+@pytest.mark.parametrize("name", ["awake_factors", "handoff_factors"])
 @pytest.mark.parametrize(
     ("factors", "what"),
     [
@@ -211,12 +227,12 @@ def test_share_of_askers_awake_goes_by_the_switch_interval(rng: np.random.Genera
         (((1e-3, -0.1),), "at least 0"),
     ],
 )
-def test_shares_of_impossible_intervals_are_refused(
-    factors: tuple[tuple[float, float], ...], what: str, rng: np.random.Generator
+def test_what_was_measured_at_impossible_intervals_is_refused(
+    name: str, factors: tuple[tuple[float, float], ...], what: str, rng: np.random.Generator
 ):
     found = machine(known_samples(rng), rng)
     with pytest.raises(InvalidValue, match=what):
-        replace(found, awake_factors=factors)
+        replace(found, **{name: factors})
 
 
 def test_slack_that_is_not_the_kernels_setting_is_noted(rng: np.random.Generator):

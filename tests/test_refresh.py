@@ -37,8 +37,8 @@ SERIES: dict[str, dict[str, list[float]]] = {
 for work in ("bytecode", "compute", "memory"):
     SERIES[f"speed {work}"] = {f"{work} n=1": [1000.0] * 20, f"{work} n=2": [970.0] * 20}
 CHANGED = (
-    "awake_factors", "awake_share", "handoff_latency", "retry_time", "signal_time", "speeds",
-    "wake_latency",
+    "awake_factors", "awake_share", "handoff_factors", "handoff_latency", "retry_time",
+    "signal_time", "speeds", "wake_latency",
 )  # fmt: skip
 
 
