@@ -54,6 +54,8 @@ INTERVALS_PER_WINDOW = 20
 #: A quota's period goes on while a layout is stopped, so that each window begins with a full one.
 PERIODS_PER_WINDOW = 10
 LEAST_TURNS = 3
+#: With fewer there is no scatter.
+LEAST_COMPARED = 2
 MEDIAN = 50
 #: How long a process that goes on is slower than before, seconds. By the stamps of paired runs
 #: (three programs, 3.12.1) the first millisecond of a window brought 9 to 77 % of the later
@@ -174,10 +176,13 @@ def measure_paired(
         single.stop()
         with layout_child(build, program, layout, time=time) as child:
             started_at = child.answer(SET_UP_LIMIT)["started_at"]
-            spans, reference_spans = _take_turns(child, single, started_at, layout, turns)
-            if spans[-1][1] > started_at + time * 1e9:
+            ends_at = started_at + round(time * 1e9)
+            spans, reference_spans = _take_turns(
+                child, single, (started_at, ends_at), layout, turns
+            )
+            if len(spans) <= LEAST_COMPARED:
                 raise MeasurementFailed(
-                    f"{program.stem} as {layout}: its turns took longer than its {time:.2g} s; "
+                    f"{program.stem} as {layout}: too few turns in its {time:.2g} s; "
                     "something else keeps the machine busy"
                 )
             answer = child.answer(time + SET_UP_LIMIT)
@@ -191,9 +196,15 @@ def measure_paired(
 
 
 def _take_turns(
-    child: Child, reference: Child, started_at: int, layout: Layout, turns: Turns
+    child: Child, reference: Child, lifetime: Span, layout: Layout, turns: Turns
 ) -> tuple[list[Span], list[Span]]:
-    """Let the layout warm up, then alternate; return when each ran, the warm-up first."""
+    """Let the layout warm up, then alternate; return when each ran, the warm-up first.
+
+    Where something else keeps the machine busy there are as many turns as the layout's
+    ``lifetime`` has room for.
+    """
+    started_at, ends_at = lifetime
+    window = RESUMING_TIME + turns.window_of(layout)
     cores = sorted(os.sched_getaffinity(0))[: layout.cores]
     sleep(max(started_at / 1e9 + turns.warmup - perf_counter_ns() / 1e9, 0))
     child.stop()
@@ -206,9 +217,10 @@ def _take_turns(
             os.sched_setaffinity(int(thread), {cores[turn % len(cores)]})
         with _running(reference, reference_spans):
             sleep(RESUMING_TIME + turns.reference_window)
-        if turn < count:
-            with _running(child, spans):
-                sleep(RESUMING_TIME + turns.window_of(layout))
+        if turn == count or perf_counter_ns() + window * 1e9 > ends_at:
+            break
+        with _running(child, spans):
+            sleep(window)
     child.resume()
     reference.end()
     reference.resume()
