@@ -10,7 +10,7 @@ What comes out is the layout's throughput relative to the single thread's, and t
 thread's step times, from the same seconds.
 
 A gauge in the worker's loops (`SpeedGauge`) reads how fast the cores are in each window, for what
-changes faster than the turns; `EvenSpeed` takes it off.
+changes faster than the turns; `at_even_speed` takes it off.
 
 A process that goes on finds its caches cold and starts a little late: a window counts from when
 that is over. Else the shorter windows would look slower.

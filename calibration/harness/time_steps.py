@@ -98,6 +98,7 @@ def measure(options: argparse.Namespace, told_to_end: list[int]) -> dict[str, An
     ):
         stamped_task(calls, state, stamps)
         rows.append(stamps.copy())
+        gauge.read()
         wholes.append(whole_task(calls, state))
         gauge.read()
     return {
