@@ -22,7 +22,6 @@ Limit: timers run on while a process is stopped, so that every window begins wit
 that came due. Windows last at least twenty switch intervals for that reason.
 """
 
-import math
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -37,6 +36,7 @@ from numpy.typing import NDArray
 
 from gilplan.calibration.builds import Build
 from gilplan.calibration.child import Child
+from gilplan.calibration.harness.worker import usual_reading
 from gilplan.calibration.realrun import (
     SET_UP_LIMIT,
     RealRun,
@@ -61,13 +61,12 @@ MEDIAN = 50
 #: (three programs, 3.12.1) the first millisecond of a window brought 9 to 77 % of the later
 #: progress, the third and fourth 92 to 101 %.
 RESUMING_TIME = 0.008
-#: What stopping, continuing and moving processes may add to a turn.
-TURN_OVERHEAD = 0.005
+#: What stopping, continuing and moving processes may add to a turn, on a busy machine too: a layout
+#: must live as long as its turns.
+TURN_OVERHEAD = 0.02
 #: How long the kernel takes to spread a layout's threads over the cores (kernel/sched/fair.c
 #: balances busy cores every few ticks).
 SETTLING_TIME = 0.3
-#: Of a window's readings of the gauge the shortest; a longer one was interrupted.
-UNDISTURBED = 0.8
 
 Span = tuple[int, int]
 
@@ -289,9 +288,8 @@ def _readings(gauge: NDArray[Any], spans: Sequence[Span]) -> NDArray[np.float64]
     """Return the mean undisturbed reading in each span, NaN where there is none."""
     found = []
     for begin, end in spans:
-        inside = np.sort(gauge[(gauge[:, 0] >= begin) & (gauge[:, 0] <= end), 1])
-        kept = inside[: math.ceil(UNDISTURBED * len(inside))]
-        found.append(kept.mean() if len(kept) else np.nan)
+        inside = gauge[(gauge[:, 0] >= begin) & (gauge[:, 0] <= end), 1].tolist()
+        found.append(usual_reading(inside) if inside else np.nan)
     return np.array(found, dtype=np.float64)
 
 

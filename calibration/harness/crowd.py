@@ -32,7 +32,6 @@ have no cycles.
 
 import argparse
 import json
-import math
 import os
 import sys
 import threading
@@ -58,8 +57,6 @@ LONGEST = 1.0
 SETTLE_TIME = 0.0005
 #: Processor time between two readings of the gauge: a phase alone should have many.
 GAUGE_SPACING_NS = 500_000
-#: Of the readings the shortest; a longer one was interrupted.
-UNDISTURBED = 0.8
 #: The control is the same for every program: it takes its turn every so many cycles.
 CONTROL_EVERY = 3
 
@@ -90,7 +87,7 @@ class Crowd:
     def __init__(self, path: str, threads: int) -> None:
         worker = execute(WORKER)
         program = worker["load"](path)
-        self.gauge = worker["SpeedGauge"]
+        self.gauge, self.usual_reading = worker["SpeedGauge"], worker["usual_reading"]
         self.setup = program["setup"]
         self.calls = tuple(step[CALL] for step in program["STEPS"])
         # A thread that is late for its phase must find it open still, hence no events.
@@ -174,8 +171,8 @@ class Crowd:
         done = sum(count for _, count in self.spent)
         if not done:
             return None
-        kept = sorted(self.readings)[: math.ceil(UNDISTURBED * len(self.readings))]
-        return sum(spent for spent, _ in self.spent) / done / (sum(kept) / len(kept))
+        task_time = sum(spent for spent, _ in self.spent) / done
+        return float(task_time / self.usual_reading(self.readings))
 
     def pin(self, place: int | None) -> None:
         """Pin each thread to a core, the first to that at ``place``; None lets all run anywhere."""
