@@ -46,8 +46,10 @@ MACHINE = Machine(
     wake_latency=WakeLatency(
         idle_times=(1e-5, 1e-3), latencies=(Empirical((2e-6, 2e-5)), Empirical((4e-5, 9e-5)))
     ),
-    handoff_latency=Empirical((2e-6, 2e-5)),
+    handoff_latencies=((1e-3, Empirical((2e-6, 2e-5))),),
+    overtaking_latencies=((1e-3, Empirical((2e-6, 2e-5))),),
     retry_time=Empirical((0.0,)),
+    overdue_wait_time=known(2e-5),
     awake_share=known(0.65),
     stay_share=known(0.5),
     signal_time=known(2e-6),

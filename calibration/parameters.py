@@ -33,13 +33,13 @@ from gilplan.calibration.scheduler_costs import (
 from gilplan.model.durations import Empirical
 from gilplan.model.errors import MeasurementFailed
 from gilplan.model.estimate import Estimate
-from gilplan.model.machine import IntervalFactors, Machine, WakeLatency
+from gilplan.model.machine import IntervalFactors, IntervalLatencies, Machine, WakeLatency
 from gilplan.model.runtime import Runtime, StartUp
 from gilplan.model.workload import Work
 
 HANDOFF_SAMPLES = 400
-#: Of a hundred hand-offs so many had the core to themselves.
-UNDISTURBED = 95
+#: With fewer an interval's own say less than its neighbours'.
+FEWEST_LATENCIES = 30
 WAKE_SAMPLES = 200
 #: Above any slack that people set; a fit that ends here did not find one.
 LONGEST_SLACK = 1e-3
@@ -78,6 +78,7 @@ def machine_from(
         stay_share=stay_share(samples, reference, rng),
         packing_room=packing_room(samples, reference),
         timer_slack=slack,
+        overdue_wait_time=overdue_wait_time(samples, reference, rng),
         preemption_latency=preemption_latency(samples, reference, slack, rng),
         busy_signal_time=busy_signal_time(samples, reference, rng),
         context_switch_time=context_switch_time(samples, reference, rng),
@@ -96,11 +97,11 @@ def hand_off_costs(samples: Samples, reference: str, rng: np.random.Generator) -
     awake = awake_share(samples, reference, rng)
     return {
         "wake_latency": wake_latency(samples, reference),
-        "handoff_latency": handoff_latency(samples, reference),
+        "handoff_latencies": handoff_latencies(samples, reference),
+        "overtaking_latencies": overtaking_latencies(samples, reference),
         "retry_time": retry_time(samples, reference),
         "awake_share": awake,
         "awake_factors": awake_factors(samples, reference, awake.value),
-        "handoff_factors": handoff_factors(samples, reference),
         "signal_time": median_difference(
             signals(samples, reference),
             samples.pooled(f"wake/{reference}", "quiet write"),
@@ -211,31 +212,40 @@ def undisturbed(latencies: Sequence[float]) -> list[float]:
     return [latency for latency in latencies if latency <= limit]
 
 
-def handoff_latency(samples: Samples, reference: str) -> Empirical:
-    """Pool the hand-off gaps over the switch intervals."""
-    gaps = list(chain(*samples.labelled(f"handoff/{reference}", "gap").values()))
-    if not gaps:
+def handoff_latencies(samples: Samples, reference: str) -> IntervalLatencies:
+    """Return the hand-off gaps at each switch interval."""
+    found = latencies_by_interval(samples.labelled(f"handoff/{reference}", "gap"))
+    if not found:
         raise MeasurementFailed(
             "handoff: the GIL's hand-off latency was not measured; name a build with a GIL"
         )
-    return thinned(gaps, HANDOFF_SAMPLES)
+    return found
 
 
-def handoff_factors(samples: Samples, reference: str) -> IntervalFactors:
-    """Relate the mean gap at each switch interval to that over all.
+def overtaking_latencies(samples: Samples, reference: str) -> IntervalLatencies:
+    """Return the times of the hand-offs to one who overtook an older waiter, at each interval."""
+    found = latencies_by_interval(samples.labelled(f"queue_jump/{reference}", "overtaking"))
+    if not found:
+        samples.note("hand-off: assumed to take no longer past an older waiter, not measured")
+        return handoff_latencies(samples, reference)
+    return found
 
-    The few gaps in which something else had the core count as the longest of the others.
+
+def latencies_by_interval(measured: dict[str, list[float]]) -> IntervalLatencies:
+    """Thin out the latencies at each interval, without those in which something else ran.
+
+    That are those beyond ten times the median over all intervals. An interval with few is left out.
     """
-    gaps = samples.labelled(f"handoff/{reference}", "gap")
-    pooled = list(chain(*gaps.values()))
-    longest = float(np.percentile(pooled, UNDISTURBED)) if pooled else 0.0
-    over_all = float(np.minimum(pooled, longest).mean()) if pooled else 0.0
-    if over_all == 0:
+    pooled = list(chain(*measured.values()))
+    if not pooled:
         return ()
+    limit = DISTURBED * float(np.median(pooled))
+    usable = {text: [time for time in times if time <= limit] for text, times in measured.items()}
+    least = min(FEWEST_LATENCIES, max(map(len, usable.values())))
     return tuple(
-        (float(text), float(np.minimum(gaps[text], longest).mean()) / over_all)
-        for text in sorted(gaps, key=float)
-        if gaps[text]
+        (float(text), thinned(usable[text], HANDOFF_SAMPLES))
+        for text in sorted(usable, key=float)
+        if len(usable[text]) >= least
     )
 
 
@@ -247,6 +257,17 @@ def retry_time(samples: Samples, reference: str) -> Empirical:
             "retry: the cost of waiting for the GIL was not measured; name a build with a GIL"
         )
     return thinned([max(cost, 0.0) for cost in taken], HANDOFF_SAMPLES)
+
+
+def overdue_wait_time(samples: Samples, reference: str, rng: np.random.Generator) -> Estimate:
+    """Estimate the CPU time of a wait until an instant that has passed."""
+    taken = samples.pooled(f"timer/{reference}", "overdue")
+    if not taken:
+        samples.note("overdue wait: assumed to cost nothing, not measured")
+        return assumed(0.0, 0.0, 1e-4, "timer")
+    return median_difference(
+        taken, samples.pooled(f"timer/{reference}", "call"), source="timer", rng=rng, floor=0.0
+    )
 
 
 def awake_share(samples: Samples, reference: str, rng: np.random.Generator) -> Estimate:

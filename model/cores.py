@@ -34,15 +34,16 @@ from gilplan.model.workload import Work
 class Cores:
     """The machine's cores with their run queues. All times integer nanoseconds.
 
-    ``speeds[work][k]`` is the speed of each of ``k + 1`` active cores; ``wake_latency`` draws
-    the start latency on a core that was idle for the given time, ``signal_time`` returns the CPU
-    time that this wake-up costs the thread that causes it (a core that has just fallen idle counts
-    as idle for ``least_idle_time``); ``stays()`` draws whether a thread for which an idle core was
-    found waits for its busy one all the same (1); ``dice()`` draws from 0 to 1023 (see `NewIdle`);
-    ``cores_searched`` is how many cores the kernel considers, by default ``count``. Ticks of the
-    timer come every ``tick``, the first at ``first_tick``. ``warm_up`` is the demand after which a
-    thread's caches are warm again; ``running_share`` that of a start's latency in which the thread
-    counts as running for the scheduler. ``packing`` is that of the kernel, None if it has none.
+    ``speeds[work][k]`` is the speed of each of ``k + 1`` active cores; ``wake_latency`` draws the
+    start latency on a core that was idle for the given time, ``signal_time`` returns the CPU time
+    that this wake-up costs the thread that causes it (a core that has just fallen idle counts as
+    idle for ``least_idle_time``), ``usual_signal_time`` that over all idle times; ``stays()`` draws
+    whether a thread for which an idle core was found waits for its busy one all the same (1);
+    ``dice()`` draws from 0 to 1023 (see `NewIdle`); ``cores_searched`` is how many cores the kernel
+    considers, by default ``count``. Ticks of the timer come every ``tick``, the first at
+    ``first_tick``. ``warm_up`` is the demand after which a thread's caches are warm again;
+    ``running_share`` that of a start's latency in which the thread counts as running for the
+    scheduler. ``packing`` is that of the kernel, None if it has none.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Cores:
         base_slice: int,
         tick: int,
         signal_time: Callable[[int], int] = lambda _: 0,
+        usual_signal_time: int = 0,
         least_idle_time: int = 0,
         stays: Callable[[], int] = lambda: 0,
         dice: Callable[[], int] = lambda: 0,
@@ -91,8 +93,8 @@ class Cores:
         self._switch_time = switch_time
         self._forced_switch_time = forced_switch_time
         self.signal_time = signal_time
-        #: What waking a thread costs whose core has only just fallen idle, ns.
-        self.least_signal_time = signal_time(least_idle_time)
+        #: What waking a thread costs whose core is on its way to idling and does not look yet, ns.
+        self.usual_signal_time = usual_signal_time
         self._preemption_latency = preemption_latency
         self._tick_time = tick
         self._first_tick = first_tick
@@ -102,7 +104,6 @@ class Cores:
         """Let the thread, which is on a core, use ``demand`` ns of CPU; the alarm then rings."""
         self._account(thread)
         thread.waking = False
-        thread.wake_work = 0
         thread.work = work
         thread.work_left = thread.stretched(demand) + thread.overhead
         thread.overhead = 0
@@ -127,12 +128,14 @@ class Cores:
             self._schedule_end(thread)
         return thread.unstretched(excess)
 
-    def block(self, thread: Thread, state: State) -> Alarm:
-        """Take the thread off its core until `wake`; the alarm rings when it is on one again."""
+    def block(self, thread: Thread, state: State, *, leaving: int = 0) -> Alarm:
+        """Take the thread off its core until `wake`; the alarm rings when it is on one again.
+
+        The next thread on the core has to wait ``leaving`` longer than for a switch.
+        """
         self._charge(thread)
         core = thread.core
         assert core is not None, "only a thread on a core can block"
-        thread.wake_work = 0
         thread.enter(state)
         thread.leave_core()
         thread.alarm = Alarm(self.env)
@@ -143,7 +146,7 @@ class Cores:
             self._packing.sleep(core, thread)
         core.load.change(-1)
         thread.load.change(-1)
-        self._vacate(core)
+        self._vacate(core, leaving)
         return thread.alarm
 
     def wake(
@@ -155,11 +158,13 @@ class Cores:
         *,
         sync: bool = False,
         dozing: Thread | None = None,
+        keeps_core: bool = False,
     ) -> int:
         """Make a blocked thread runnable; its alarm rings with ``value`` once it is on a core.
 
         ``waker`` is who does it, None if it is a timer. ``latency`` replaces the drawn one on an
-        idle core (for a waiter that is hardly asleep); ``sync`` says that the waker is about to
+        idle core (for a waiter that is hardly asleep); ``keeps_core`` says that it has not slept
+        at all: who was to have its core has not begun; ``sync`` says that the waker is about to
         sleep, ``dozing`` who is about to leave a core that counts as idle (see `Placement`).
         Returns how long its core had been idle; 0 if it was not and goes on with what it does, so
         that it needs no interrupt.
@@ -197,7 +202,10 @@ class Cores:
             self._charge(core.thread)
             core.queue.join(thread)
         core.queue.renew_deadline()
-        if core.thread.waking and core.thread.resumed_at > self.env.now:
+        if keeps_core and core.thread.waking and not core.thread.alarm.processed:
+            core.queue.current = None
+            self._turn_over(core, thread, latency or 0)
+        elif core.thread.waking and core.thread.resumed_at > self.env.now:
             self._choose_again(core)
         elif core.thread.alarm.processed:
             core.newcomer = thread
@@ -219,8 +227,20 @@ class Cores:
     ) -> Alarm:
         """Let a thread on a core wake another; the alarm rings when it has paid for that."""
         idle_time = self.wake(thread, value, latency, waker, sync=sync, dozing=dozing)
-        waker.overhead += self.signal_time(idle_time)
+        hardly_asleep = latency is not None
+        waker.overhead += self.usual_signal_time if hardly_asleep else self.signal_time(idle_time)
         return self.run(waker, 0, waker.work)
+
+    def mask(self, thread: Thread, time: int) -> None:
+        """Have a thread that wakes begin with ``time`` in which its core hears no interrupt."""
+        thread.processor_time += time
+        thread.uncharged += time
+        if thread.core is None:
+            thread.masked += time
+            return
+        thread.resumed_at = max(thread.resumed_at, self.env.now) + time
+        thread.alarm = thread.alarm.moved()
+        thread.alarm.ring_after(thread.resumed_at - self.env.now, thread.value)
 
     def chill(self, thread: Thread) -> None:
         """Let the thread, which is on a core, go on with what is in another one's caches."""
@@ -259,6 +279,8 @@ class Cores:
 
     def _occupy(self, core: Core, thread: Thread, latency: int) -> None:
         now = self.env.now
+        latency += thread.masked
+        thread.masked = 0
         core.queue.run(thread)
         core.thread = thread
         core.occupied_at = now
@@ -270,12 +292,12 @@ class Cores:
         self._starts_running(core, thread, latency)
         self._change_speeds(thread)
         if thread.waking:
-            thread.alarm.ring_after(latency + thread.wake_work, thread.value)
+            thread.alarm.ring_after(latency, thread.value)
         else:
             thread.enter(State.RUNNING)
             self._schedule_end(thread)
 
-    def _vacate(self, core: Core) -> None:
+    def _vacate(self, core: Core, leaving: int) -> None:
         core.busy_time += self.env.now - core.occupied_at
         core.thread = None
         core.newcomer = None
@@ -284,7 +306,7 @@ class Cores:
         if thread is None:
             thread = self._load_balance.for_newly_idle(core)
         if thread is not None:
-            self._dispatch(core, thread, self._switch_time)
+            self._dispatch(core, thread, self._switch_time + leaving)
         else:
             self._change_speeds(None)
 

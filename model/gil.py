@@ -10,12 +10,18 @@ Models take_gil and drop_gil of Python/ceval_gil.c (3.13.5:292 and :222; the sam
   function's entry, at the end of a call; never inside one C call.
 - A drop signals one waiter: the one that has slept longest. If the one that has just asked is
   still awake, it finds the signal first; the sleeper wakes in vain and sleeps on behind the others.
+- Waits that began on one core end with one timer interrupt (`Timers`), so waiters often come due
+  together. The first to run asks; the signal is for the next one, which the kernel takes for
+  asleep until it runs, but it loses it as above and waits again, until an instant that has passed.
+  The kernel sets a timer even for that, and its core is deaf until the interrupt. Meanwhile the
+  GIL stays with those that share the other core.
 - A newcomer that comes before the signalled waiter runs takes the GIL (barging), and the waiter
   starts a new interval.
 - The mutex is locked while a signal is sent, and one who signals may have to wait: see
   `gilplan.model.condition`. Whoever wants the GIL waits for the mutex first.
 - A holder with a pending request, even one that drops of its own accord before a system call,
-  blocks until another thread has really taken the GIL (forced switch).
+  blocks until another thread has really taken the GIL (forced switch). It waits on a condition of
+  its own, and who takes the GIL signals that with the GIL's mutex locked.
 
 Until 3.12 a waiter set the request of its own interpreter, which a holder in another interpreter
 with the same GIL does not poll; since 3.13 the request is a bit in the holder's thread state.
@@ -37,6 +43,7 @@ SIGNALLED = "signalled"
 HANDED_OVER = "signalled while still awake"
 IN_VAIN = "woken, but the signal is taken"
 TIMED_OUT = "timed out"
+OVERDUE = "timed out, but woken in vain before it ran"
 
 Steps = Generator[Alarm, Any, Any]
 
@@ -45,11 +52,13 @@ class Gil:
     """One GIL object. Times are integer nanoseconds.
 
     ``interval`` is the switch interval; ``handoff_latency()`` the time from the drop until the
-    thread that has just asked for it runs; ``hardly_asleep`` how long after its request a waiter
-    counts as that (beside holders in C calls of 1, 3.4 and 13 us the one who had asked kept the
-    signal in 0.81, 0.35 and 0.16 of the hand-offs, in bytecode in 0.88: 1 us); ``retry_time()`` the
-    CPU time of a wake-up that does not bring the GIL; ``asker_is_awake()`` draws whether the one
-    who has just asked has not gone to sleep yet (1) or has (0).
+    thread that has just asked for it runs, ``overtaking_latency()`` that time if an older waiter
+    sleeps on the asker's core and is woken in vain first; ``hardly_asleep`` how long after its
+    request a waiter counts as that (beside holders in C calls of 1, 3.4 and 13 us the one who had
+    asked kept the signal in 0.81, 0.35 and 0.16 of the hand-offs, in bytecode in 0.88: 1 us);
+    ``retry_time()`` the CPU time of a wake-up that does not bring the GIL, ``overdue_wait_time``
+    that of a wait until an instant that has passed; ``asker_is_awake()`` draws whether the one who
+    has just asked has not gone to sleep yet (1) or has (0).
     """
 
     def __init__(
@@ -60,7 +69,9 @@ class Gil:
         index: int = 0,
         interval: int,
         handoff_latency: Callable[[], int],
+        overtaking_latency: Callable[[], int],
         retry_time: Callable[[], int],
+        overdue_wait_time: int,
         asker_is_awake: Callable[[], int],
         hardly_asleep: int = 1_000,
         preempts_across_interpreters: bool = True,
@@ -76,19 +87,21 @@ class Gil:
         self.forced_switches = 0
         self.mutex = Mutex(cores)
         self.condition = Condition(cores, signaller_waits=signaller_waits)
-        self.forced: deque[Thread] = deque()
+        self.switched = Condition(cores, signaller_waits=signaller_waits)
         self.held_time = 0
         self._taken_at = 0
         self._core: Core | None = None
         self._cores = cores
         self._handoff_latency = handoff_latency
+        self._overtaking_latency = overtaking_latency
         self._retry_time = retry_time
+        self._overdue_wait_time = overdue_wait_time
         self._asker_is_awake = asker_is_awake
         self._hardly_asleep = hardly_asleep
         self._preempts_across_interpreters = preempts_across_interpreters
         self._recorder = recorder
         self._asked: tuple[Thread, int] | None = None
-        self._woken_in_vain: dict[Thread, str] = {}
+        self._on_the_way: dict[Thread, str] = {}
 
     def take(self, thread: Thread) -> Steps:
         """Return once ``thread``, which is on a core, holds the GIL."""
@@ -96,13 +109,9 @@ class Gil:
         reason = None
         while self.locked:
             seen = self.switch_number
-            reason = yield from self._timed_wait(thread)
-            if reason is not TIMED_OUT:
-                yield from self.condition.leave(thread)
+            reason = yield from self._timed_wait(thread, again=reason is not None)
             yield from self.mutex.lock(thread)
-            if self.locked and reason is not TIMED_OUT:
-                thread.processor_time += self._retry_time()
-            elif self.locked and self.switch_number == seen:
+            if self.locked and reason is TIMED_OUT and self.switch_number == seen:
                 self._request_drop(thread)
         self.locked = True
         self._taken_at = self.env.now
@@ -111,8 +120,7 @@ class Gil:
         if self.last_holder is not thread:
             self.last_holder = thread
             self.switch_number += 1
-        if self.forced:
-            yield from self._end_forced_wait(thread, asleep=reason is not HANDED_OVER)
+        yield from self._end_forced_wait(thread, asleep=reason is not HANDED_OVER)
         thread.drop_requested = False
         if self._recorder is not None:
             self._recorder.gil_passed(self.env.now, self.index, thread.index)
@@ -136,8 +144,9 @@ class Gil:
         if thread.drop_requested and self.last_holder is thread:
             thread.drop_requested = False
             self.forced_switches += 1
-            self.forced.append(thread)
+            self.switched.join(thread)
             yield self._cores.block(thread, State.WAITING_GIL)
+            yield from self.switched.leave(thread)
 
     def poll(self, thread: Thread) -> Steps:
         """Serve the eval breaker: hand the GIL over if somebody asked for it, and take it back."""
@@ -149,34 +158,42 @@ class Gil:
         """Return how long the GIL has been held so far."""
         return self.held_time + (self.env.now - self._taken_at if self.locked else 0)
 
-    def _timed_wait(self, thread: Thread) -> Steps:
-        """Sleep until a signal comes or the interval has passed; return which."""
+    def _timed_wait(self, thread: Thread, *, again: bool) -> Steps:
+        """Sleep until a signal comes or the interval has passed; return which.
+
+        What it costs to sleep ``again`` delays whoever has the core next.
+        """
         assert thread.core is not None, "only a thread on a core can wait"
         core = thread.core.index
         self.condition.join(thread)
         self.mutex.leave(thread)
-        alarm = self._cores.block(thread, State.WAITING_GIL)
+        alarm = self._sleep(thread) if again else self._cores.block(thread, State.WAITING_GIL)
         thread.timer = self._cores.timers.start(core, self.interval, lambda: self._expire(thread))
         reason = yield alarm
-        while reason is IN_VAIN:
-            reason = self._woken_in_vain.pop(thread)
-            if reason is IN_VAIN:
-                reason = yield self._cores.block(thread, State.WAITING_GIL)
-        return reason
+        while (found := self._on_the_way.pop(thread, reason)) is IN_VAIN:
+            reason = yield self._sleep(thread)
+        if found in (TIMED_OUT, OVERDUE):
+            self.condition.expire(thread)
+            return TIMED_OUT
+        yield from self.condition.leave(thread)
+        return found
+
+    def _sleep(self, thread: Thread) -> Alarm:
+        time = self._retry_time()
+        thread.processor_time += time
+        return self._cores.block(thread, State.WAITING_GIL, leaving=time)
 
     def _expire(self, thread: Thread) -> None:
-        self.condition.expire(thread)
-        if thread in self._woken_in_vain:
-            self._woken_in_vain[thread] = TIMED_OUT
+        if thread in self._on_the_way:
+            self._wait_again(thread)
             return
-        core = thread.last_core
-        assert core is not None, "who waits was on a core"
-        if core.thread is None:
-            # It asks as soon as it is awake; what it does before it sleeps again delays nobody.
-            thread.processor_time += self._retry_time()
-        else:
-            thread.wake_work = self._retry_time()
+        self._on_the_way[thread] = TIMED_OUT
         self._cores.wake(thread, TIMED_OUT)
+
+    def _wait_again(self, thread: Thread) -> None:
+        """Let a waiter that is due, and finds no signal, wait until the instant that has passed."""
+        self._on_the_way[thread] = OVERDUE
+        self._cores.mask(thread, self._overdue_wait_time)
 
     def _next_waiter(self, group: deque[Thread], dropper: Thread) -> Thread:
         """Return the waiter who gets the signal: the oldest, or who has just asked and not slept.
@@ -197,40 +214,66 @@ class Gil:
 
     def _signal(self, waiter: Thread, dropper: Thread) -> Steps:
         assert waiter.timer is not None, "who waits has a timer"
-        self._cores.timers.cancel(waiter.timer)
-        if waiter in self._woken_in_vain:
-            self._woken_in_vain[waiter] = SIGNALLED
+        found = self._on_the_way.get(waiter)
+        if found in (None, IN_VAIN):
+            self._cores.timers.cancel(waiter.timer)
+        if found is not None:
+            self._on_the_way[waiter] = SIGNALLED
         elif waiter is not self._recent_asker():
             yield self._cores.rouse(waiter, dropper, SIGNALLED)
-        elif (oldest := self.condition.pass_over()) is None:
-            yield from self._hand_over(waiter, dropper)
         else:
-            if oldest not in self._woken_in_vain:
-                self._woken_in_vain[oldest] = IN_VAIN
-                oldest.wake_work = self._retry_time()
-                yield self._cores.rouse(oldest, dropper, IN_VAIN, dozing=waiter)
-            # Until now the mutex was locked: the one who found the signal has gone to sleep on it.
-            yield self._cores.rouse(waiter, dropper, SIGNALLED)
+            yield from self._signal_asker(waiter, self.condition.pass_over(), dropper)
 
-    def _hand_over(self, waiter: Thread, dropper: Thread) -> Steps:
+    def _signal_asker(self, asker: Thread, oldest: Thread | None, dropper: Thread) -> Steps:
+        """Let the one who has just asked have the signal that the kernel has for the oldest."""
+        if oldest is not None and oldest not in self._on_the_way:
+            yield from self._wake_in_vain(oldest, asker, dropper)
+            return
+        due = oldest if oldest and self._on_the_way[oldest] is TIMED_OUT else None
+        yield from self._hand_over(asker, dropper, self._handoff_latency(), due)
+
+    def _wake_in_vain(self, oldest: Thread, asker: Thread, dropper: Thread) -> Steps:
+        """Wake the oldest waiter for a signal that the one who has just asked will find.
+
+        While it is woken the mutex is locked: the asker goes to sleep on that. On the asker's core
+        the oldest comes first; what that takes is part of what was measured.
+        """
+        if oldest.last_core is asker.last_core:
+            oldest.processor_time += self._retry_time()
+            dropper.overhead += self._cores.usual_signal_time
+            yield from self._hand_over(asker, dropper, self._overtaking_latency())
+            return
+        self._on_the_way[oldest] = IN_VAIN
+        yield self._cores.rouse(oldest, dropper, IN_VAIN, dozing=asker)
+        yield self._cores.rouse(asker, dropper, SIGNALLED)
+
+    def _hand_over(
+        self, asker: Thread, dropper: Thread, latency: int, due: Thread | None = None
+    ) -> Steps:
         """Signal the one who has just asked; it is awake still, or goes to sleep just now.
 
         If it sleeps, the one who drops pays for waking it, and it pays for waking that one, which
         waits to see the GIL taken. The measured time ends when both are paid for. A shorter one
-        woke nobody.
+        woke nobody, and the asker has not left its core. ``due`` is an older waiter that is due and
+        finds no signal: if the asker sleeps, it may have begun on that core.
         """
-        latency, cost = self._handoff_latency(), self._cores.least_signal_time
-        if latency < 2 * cost:
-            self._cores.wake(waiter, HANDED_OVER, latency, dropper)
-        else:
-            yield self._cores.rouse(waiter, dropper, SIGNALLED, latency - cost)
+        cost = self._cores.usual_signal_time
+        if latency < cost:
+            self._cores.wake(asker, HANDED_OVER, latency, dropper, keeps_core=True)
+        if due is not None:
+            self._wait_again(due)
+        if latency >= cost:
+            yield self._cores.rouse(asker, dropper, SIGNALLED, latency - cost)
 
     def _end_forced_wait(self, taker: Thread, *, asleep: bool) -> Steps:
         """Let the one go on who waits to see the GIL taken."""
+        waiter = yield from self.switched.next_waiter(taker, lambda group: group[0])
+        if waiter is None:
+            return
         if asleep:
-            yield self._cores.rouse(self.forced.popleft(), taker)
+            yield self._cores.rouse(waiter, taker)
         else:
-            self._cores.wake(self.forced.popleft(), latency=0, waker=taker)
+            self._cores.wake(waiter, latency=0, waker=taker)
 
     def _request_drop(self, waiter: Thread) -> None:
         holder = self.last_holder
@@ -258,7 +301,9 @@ class NoGil(Gil):
             index=index,
             interval=1,
             handoff_latency=_nothing,
+            overtaking_latency=_nothing,
             retry_time=_nothing,
+            overdue_wait_time=0,
             asker_is_awake=_nothing,
         )
 

@@ -1,5 +1,6 @@
 """The machine: cores, how fast they are together, and what the scheduler's moves cost."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -45,6 +46,10 @@ class WakeLatency:
 
 #: (Switch interval in seconds, what was measured there relative to that over all), by interval.
 IntervalFactors = tuple[tuple[float, float], ...]
+#: (Switch interval in seconds, the latencies there), by interval.
+IntervalLatencies = tuple[tuple[float, Empirical], ...]
+#: How many latencies stand for those between two intervals.
+MIXED = 400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,20 +57,21 @@ class Machine:
     """``cores`` and the scheduler's costs.
 
     ``speeds[work][k]`` is the speed of each of ``k + 1`` active cores relative to one;
-    ``handoff_latency`` is the time from a release of the GIL until the waiter that has just asked
-    for it runs (it is hardly asleep), over all switch intervals (see ``handoff_latency_at``);
-    ``retry_time`` the CPU time of a thread whose wait for the
-    GIL ran out, until it waits again (taken for that of one woken in vain, too); ``awake_share``
-    how often the one who asked for the GIL has not gone to sleep yet when it is dropped, over all
-    switch intervals (see ``awake_share_at``);
-    ``stay_share`` how often a thread that wakes waits for its last core although the kernel has
-    looked at an idle one; ``packing_room`` up to which use a core has room for more, where the
-    kernel packs threads (see `Packing`), None where it does not; ``signal_time`` the CPU time that
-    waking a sleeping thread costs the one who wakes it, over all idle times of its core (see
-    `WakeLatency`), ``busy_signal_time`` that of one whose core is busy; ``timer_slack`` what the
-    kernel adds to a timed wait; ``base_slice`` the time after which the scheduler looks for another
-    thread to run, which it does when the timer ticks, every ``tick``; ``preemption_latency`` how
-    long a thread that wakes on a busy core waits for it when the scheduler lets it go first;
+    ``handoff_latencies`` is the time from a release of the GIL until the waiter that has just asked
+    for it runs (it is hardly asleep), by switch interval (see ``handoff_latency_at``);
+    ``overtaking_latencies`` that time if an older waiter on its core is woken in vain first;
+    ``retry_time`` the CPU time of a thread whose wait for the GIL ran out, until it waits again
+    (taken for that of one woken in vain, too); ``overdue_wait_time`` that of a wait until an
+    instant that has passed; ``awake_share`` how often the one who asked for the GIL has not gone to
+    sleep yet when it is dropped, over all switch intervals (see ``awake_share_at``); ``stay_share``
+    how often a thread that wakes waits for its last core although the kernel has looked at an idle
+    one; ``packing_room`` up to which use a core has room for more, where the kernel packs threads
+    (see `Packing`), None where it does not; ``signal_time`` the CPU time that waking a sleeping
+    thread costs the one who wakes it, over all idle times of its core (see `WakeLatency`),
+    ``busy_signal_time`` that of one whose core is busy; ``timer_slack`` what the kernel adds to a
+    timed wait; ``base_slice`` the time after which the scheduler looks for another thread to run,
+    which it does when the timer ticks, every ``tick``; ``preemption_latency`` how long a thread
+    that wakes on a busy core waits for it when the scheduler lets it go first;
     ``context_switch_time`` how long it takes from when a thread blocks until the next one on its
     core runs, ``forced_switch_time`` what a switch at the end of a slice costs, with the timer
     interrupt that forces it. ``quota`` is the CPU limit that gilplan itself runs under, None
@@ -76,8 +82,10 @@ class Machine:
     cores: int
     speeds: dict[Work, tuple[Estimate, ...]]
     wake_latency: WakeLatency
-    handoff_latency: Empirical
+    handoff_latencies: IntervalLatencies
+    overtaking_latencies: IntervalLatencies
     retry_time: Empirical
+    overdue_wait_time: Estimate
     awake_share: Estimate
     stay_share: Estimate
     signal_time: Estimate
@@ -92,14 +100,19 @@ class Machine:
     quota: Quota | None = None
     bandwidth_slice: float = 0.005
     awake_factors: IntervalFactors = ()
-    handoff_factors: IntervalFactors = ()
 
     def __post_init__(self) -> None:
         require_count("cores", self.cores)
         require_positive("base_slice", self.base_slice)
         require_positive("tick", self.tick)
-        _check_factors("awake_factors", self.awake_factors)
-        _check_factors("handoff_factors", self.handoff_factors)
+        _check_intervals("awake_factors", self.awake_factors)
+        if any(factor < 0 for _, factor in self.awake_factors):
+            raise InvalidValue("awake_factors", "at least 0", self.awake_factors)
+        for name in ("handoff_latencies", "overtaking_latencies"):
+            latencies = getattr(self, name)
+            if not latencies:
+                raise InvalidValue(name, "given for at least one switch interval", latencies)
+            _check_intervals(name, latencies)
         for work in Work:
             if len(self.speeds.get(work, ())) < 1:
                 raise InvalidValue(f"speeds[{work}]", "given for at least one active core", ())
@@ -116,9 +129,13 @@ class Machine:
     def handoff_latency_at(self, interval: float) -> Empirical:
         """Return the latencies at a switch interval in seconds.
 
-        The core of the one who asks was idle for so long, and wakes the later.
+        The core of the one who asks was idle for so long, and it goes to sleep more often.
         """
-        return self.handoff_latency.scaled(_factor_at(interval, self.handoff_factors))
+        return _latency_at(interval, self.handoff_latencies)
+
+    def overtaking_latency_at(self, interval: float) -> Empirical:
+        """Return the latencies past an older waiter at a switch interval in seconds."""
+        return _latency_at(interval, self.overtaking_latencies)
 
     def redrawn(self, rng: np.random.Generator) -> "Machine":
         """Return the machine with each scalar cost redrawn from its estimate."""
@@ -128,6 +145,7 @@ class Machine:
                 work: tuple(speed.redrawn(rng) for speed in curve)
                 for work, curve in self.speeds.items()
             },
+            overdue_wait_time=self.overdue_wait_time.redrawn(rng),
             awake_share=self.awake_share.redrawn(rng),
             stay_share=self.stay_share.redrawn(rng),
             packing_room=None if self.packing_room is None else self.packing_room.redrawn(rng),
@@ -140,12 +158,10 @@ class Machine:
         )
 
 
-def _check_factors(name: str, factors: IntervalFactors) -> None:
-    intervals = [0.0, *(interval for interval, _ in factors)]
+def _check_intervals(name: str, by_interval: IntervalFactors | IntervalLatencies) -> None:
+    intervals = [0.0, *(interval for interval, _ in by_interval)]
     if any(b <= a for a, b in pairwise(intervals)):
         raise InvalidValue(name, "in increasing order of interval", intervals[1:])
-    if any(factor < 0 for _, factor in factors):
-        raise InvalidValue(name, "at least 0", factors)
 
 
 def _factor_at(interval: float, factors: IntervalFactors) -> float:
@@ -154,3 +170,22 @@ def _factor_at(interval: float, factors: IntervalFactors) -> float:
         return 1.0
     intervals, values = zip(*factors, strict=True)
     return float(np.interp(np.log(interval), np.log(intervals), values))
+
+
+def _latency_at(interval: float, latencies: IntervalLatencies) -> Empirical:
+    """Return latencies of the two intervals around it, more of the nearer one's (logarithm)."""
+    intervals = np.log([known for known, _ in latencies])
+    place = float(np.interp(np.log(interval), intervals, range(len(latencies))))
+    left, share = int(place), place % 1
+    if share == 0:
+        return latencies[left][1]
+    of_right = round(share * MIXED)
+    mixed = (
+        *_quantiles(latencies[left][1], MIXED - of_right),
+        *_quantiles(latencies[left + 1][1], of_right),
+    )
+    return Empirical(mixed)
+
+
+def _quantiles(latency: Empirical, count: int) -> Iterable[float]:
+    return map(float, np.quantile(latency.samples, (np.arange(count) + 0.5) / max(count, 1)))

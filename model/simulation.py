@@ -110,6 +110,7 @@ class Run:
             "dice": blocks(lambda count: dice.integers(0, SIDES, count)),
             "cores_searched": machine.cores,
             "signal_time": signal_time_by_idle_time(machine),
+            "usual_signal_time": to_ns(machine.signal_time.value),
             "least_idle_time": least_idle_time(machine),
             "base_slice": to_ns(machine.base_slice),
             "tick": to_ns(machine.tick),
@@ -148,8 +149,13 @@ class Run:
             kind = World if self.objects.heaps else NoGil
             return [kind(self.env, self.cores, index=index) for index in range(count)]
         interval = layout.effective_switch_interval
-        latency = machine.handoff_latency_at(interval)
-        handoff = times_ns(latency, self._stream(Purpose.LATENCY, 1))
+        handoff, overtaking = (
+            times_ns(latency, self._stream(Purpose.LATENCY, place))
+            for latency, place in (
+                (machine.handoff_latency_at(interval), 1),
+                (machine.overtaking_latency_at(interval), 7),
+            )
+        )
         retry = times_ns(machine.retry_time, self._stream(Purpose.LATENCY, 3))
         awake = self._stream(Purpose.LATENCY, 4)
         share = machine.awake_share_at(interval)
@@ -160,7 +166,9 @@ class Run:
                 index=index,
                 interval=to_ns(interval),
                 handoff_latency=handoff,
+                overtaking_latency=overtaking,
                 retry_time=retry,
+                overdue_wait_time=to_ns(machine.overdue_wait_time.value),
                 asker_is_awake=blocks(lambda count: awake.random(count) < share),
                 preempts_across_interpreters=runtime.preempts_across_interpreters,
                 signaller_waits=runtime.signaller_waits,

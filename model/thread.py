@@ -19,8 +19,9 @@ class Thread:
     """A thread, as the scheduler and the GIL see it. All times integer nanoseconds.
 
     ``alarm`` is what the thread's process waits on. A thread that is ``waking`` has it rung with
-    ``value`` as soon as it is on a core and has done its ``wake_work``; otherwise it rings after
-    ``work_left`` of CPU time at full speed. ``processor_time`` is how much CPU time it has had.
+    ``value`` as soon as it is on a core and ``masked`` has passed, in which that core hears no
+    interrupt; otherwise it rings after ``work_left`` of CPU time at full speed. ``processor_time``
+    is how much CPU time it has had.
     ``vruntime``, ``deadline``, ``protected_until``, ``lag``, ``time_to_deadline`` and ``lingers``
     are the scheduler's (see `RunQueue`); ``uncharged`` is what of its CPU time ``vruntime`` does
     not have yet. So are ``load``, the average of whether it runs or waits for a core,
@@ -36,11 +37,11 @@ class Thread:
 
     __slots__ = (
         "alarm", "cold_work", "core", "deadline", "drop_requested", "env", "index", "interpreter",
-        "lag", "last_core", "left_at", "lingers", "load", "moved_slowdown", "overhead", "poll_time",
-        "processor_time", "protected_until", "ran_at", "recent_core", "recorder", "resumed_at",
-        "since", "slowdown", "slowdown_after", "speed", "state", "time_to_deadline", "timer",
-        "times", "uncharged", "unfinished", "usual_utilisation", "utilisation", "value", "vruntime",
-        "wake_work", "wakees", "waking", "warm_work", "work", "work_left",
+        "lag", "last_core", "left_at", "lingers", "load", "masked", "moved_slowdown", "overhead",
+        "poll_time", "processor_time", "protected_until", "ran_at", "recent_core", "recorder",
+        "resumed_at", "since", "slowdown", "slowdown_after", "speed", "state", "time_to_deadline",
+        "timer", "times", "uncharged", "unfinished", "usual_utilisation", "utilisation", "value",
+        "vruntime", "wakees", "waking", "warm_work", "work", "work_left",
     )  # fmt: skip
 
     def __init__(
@@ -58,7 +59,6 @@ class Thread:
         self.alarm = Alarm(env)
         self.value: Any = None
         self.waking = False
-        self.wake_work = 0
         self.core: Core | None = None
         self.last_core: Core | None = None
         self.recent_core: Core | None = None
@@ -79,6 +79,7 @@ class Thread:
         # Before the program begins the thread has been busy with setting itself up.
         self.utilisation = RecentAverage(env, average=1.0)
         self.usual_utilisation = 1.0
+        self.masked = 0
         self.overhead = 0
         self.unfinished = 0
         self.slowdown_after: Callable[[int], float] | None = None

@@ -70,11 +70,11 @@ class ThrottledCores(Cores):
         allowance.charged_at = self.env.now  # unlike waking, a switch uses the processor
         self._watch(core, allowance)
 
-    def _vacate(self, core: Core) -> None:
+    def _vacate(self, core: Core, leaving: int) -> None:
         allowance = self._allowances[core.index]
         self._use(allowance)
         allowance.charged_at = None
-        super()._vacate(core)
+        super()._vacate(core, leaving)
         if core.thread is None and allowance.left > KEPT_TIME:
             self.pool += allowance.left - KEPT_TIME
             allowance.left = KEPT_TIME

@@ -31,6 +31,7 @@ def small_machine() -> Machine:
             "signal_time",
             "busy_signal_time",
             "timer_slack",
+            "overdue_wait_time",
             "preemption_latency",
             "context_switch_time",
             "forced_switch_time",
@@ -44,7 +45,8 @@ def small_machine() -> Machine:
         wake_latency=WakeLatency(
             idle_times=(1e-4, 1e-2), latencies=(Empirical((5e-5, 6e-5)), Empirical((2e-4,)))
         ),
-        handoff_latency=Empirical((1e-5, 2e-5)),
+        handoff_latencies=((1e-3, Empirical((1e-5, 2e-5))),),
+        overtaking_latencies=((1e-3, Empirical((1e-5, 2e-5))),),
         retry_time=Empirical((0.0,)),
         awake_share=Estimate.exact(0.65, "test"),
         stay_share=Estimate.exact(0.0, "test"),

@@ -19,6 +19,7 @@ from gilplan.model.worker import Worker
 from gilplan.model.workload import Work
 
 WAKE = 10
+OVERTAKING = 40
 INTERVAL = 5000
 Script = list[tuple[str, int]]
 
@@ -34,9 +35,12 @@ class Stage:
         awake: bool = False,
         signal: int = 0,
         retry: int = 0,
+        overdue: int = 0,
+        slack: int = 0,
         signaller_waits: bool = True,
     ) -> None:
         self.retry = retry
+        self.overdue = overdue
         self.awake = int(awake)
         self.clock = Clock()
         self.timeline = Timeline()
@@ -51,6 +55,8 @@ class Stage:
             base_slice=1_400_000,
             tick=4_000_000,
             signal_time=lambda _: signal * 1000,
+            usual_signal_time=signal * 1000,
+            timer_slack=slack * 1000,
         )
         self.gil = self.new_gil(
             preempts_across_interpreters=preempts_across_interpreters,
@@ -65,7 +71,9 @@ class Stage:
             index=index,
             interval=interval * 1000,
             handoff_latency=lambda: WAKE * 1000,
+            overtaking_latency=lambda: OVERTAKING * 1000,
             retry_time=lambda: self.retry * 1000,
+            overdue_wait_time=self.overdue * 1000,
             asker_is_awake=lambda: self.awake,
             recorder=self.timeline,
             **options,
@@ -282,6 +290,91 @@ def test_sleeper_passed_over_wakes_in_vain_and_sleeps_on_behind_the_others() -> 
     assert older.core is None
 
 
+def test_asker_that_overtakes_a_sleeper_of_its_core_comes_later() -> None:
+    def first_take(*, cores: int, sleeper: bool) -> tuple[int, int]:
+        stage = Stage(cores=cores, awake=True)
+        stage.thread([("python", 30_000)])
+        stage.thread([("python", 30_000)], at=1)
+        if sleeper:
+            stage.thread([("python", 100)], at=3000)
+        return stage.takes(until=9000)[1]
+
+    asked_at = 1 + INTERVAL + WAKE
+    assert first_take(cores=2, sleeper=False) == (asked_at + WAKE, 1)
+    assert first_take(cores=2, sleeper=True) == (asked_at + OVERTAKING, 1)
+
+
+class TogetherDue(Stage):
+    """Two cores; on the second wait two threads whose timers end with one interrupt.
+
+    The waits begin at 1 and 2; the interrupt comes with the first's slack and wakes both.
+    """
+
+    SLACK, OVERDUE = 50, 25
+    ASKED_AT = 1 + INTERVAL + SLACK + WAKE
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(cores=2, awake=True, slack=self.SLACK, overdue=self.OVERDUE, **options)
+        self.holder = self.thread([("python", 30_000)])
+        self.first = self.thread([("python", 30_000)], at=1)
+        self.second = self.thread([("python", 30_000)], at=2)
+
+    def takes_soon(self) -> list[tuple[int, int]]:
+        """List who takes the GIL until long before the next wait ends."""
+        return self.takes(until=self.ASKED_AT + 200)
+
+
+def test_waiter_that_is_due_and_finds_no_signal_keeps_its_core_until_it_has_waited_again() -> None:
+    stage = TogetherDue()
+    # Who has asked has gone to sleep on the mutex: the other is on their core meanwhile.
+    assert stage.takes_soon()[1][0] == stage.ASKED_AT + stage.OVERDUE
+    stage = TogetherDue()
+    stage.clock.run(until=(stage.ASKED_AT + 1) * 1000)
+    assert stage.first.processor_time + stage.second.processor_time == stage.OVERDUE * 1000
+
+
+def test_asker_that_has_not_slept_takes_before_the_other_that_is_due_begins() -> None:
+    stage = TogetherDue(signal=WAKE + 5)
+    assert stage.takes_soon()[1][0] == stage.ASKED_AT + WAKE
+
+
+def test_gil_stays_on_the_droppers_core_while_a_due_waiter_keeps_the_askers() -> None:
+    stage = TogetherDue()
+    # It wants the GIL on the holder's core, just when that drops it.
+    stage.thread([("python", 30_000)], at=stage.ASKED_AT)
+    at, thread = stage.takes_soon()[1]
+    assert thread == 3
+    assert at < stage.ASKED_AT + stage.OVERDUE
+
+
+def test_waiter_that_is_due_gets_the_signal_if_nobody_awake_has_asked() -> None:
+    stage = Stage(cores=2, slack=50)
+    stage.thread([("python", INTERVAL + 55), ("released", 30_000)], poll=60_000)
+    waiter = stage.thread([("python", 100)], at=1)
+    # Its time ended at 5051, and it is on its way to a core when the signal comes, at 5055.
+    assert stage.takes()[1] == (1 + INTERVAL + 50 + WAKE, 1)
+    assert stage.gil.condition.waiters == []
+    assert waiter.processor_time == 100_000
+
+
+@pytest.mark.parametrize("signaller_waits", [True, False])
+def test_who_takes_waits_until_the_dropper_before_has_seen_the_last_switch_until_glibc_240(
+    signaller_waits: bool,
+) -> None:
+    stage = Stage(signaller_waits=signaller_waits)
+    taker = stage.thread([("python", 100)])
+    before, dropper = (stage.thread([], at=90_000) for _ in range(2))
+    switched = stage.gil.switched
+    # The one before has been signalled and has not had a core since; the last one still waits.
+    switched.join(before)
+    list(switched.next_waiter(taker, lambda group: group[0]))
+    switched.join(dropper)
+    stage.clock.run(until=1000 * 1000)
+    assert switched.waiters == ([dropper] if signaller_waits else [])
+    assert stage.gil.mutex.owner is (taker if signaller_waits else None)
+    assert taker.processor_time == (0 if signaller_waits else 100_000)
+
+
 def test_on_one_core_nobody_but_the_holder_is_awake_when_it_drops() -> None:
     def takes(*, awake: bool) -> list[tuple[int, int]]:
         stage = Stage(cores=1, awake=awake)
@@ -298,9 +391,9 @@ def test_dropping_thread_with_a_request_blocks_until_another_has_taken() -> None
     dropper = stage.thread([("python", 30_000)])
     stage.thread([("held", 8000)])
     stage.clock.run(until=(INTERVAL + WAKE + 1) * 1000)
-    assert list(stage.gil.forced) == [dropper]
+    assert stage.gil.switched.waiters == [dropper]
     stage.clock.run(until=(INTERVAL + 2 * WAKE + 1) * 1000)
-    assert not stage.gil.forced
+    assert not stage.gil.switched.waiters
 
 
 def test_woken_waiter_finds_the_mutex_locked_until_the_signal_is_over() -> None:
@@ -337,7 +430,7 @@ def test_forced_switch_ends_at_once_if_the_gil_was_taken_during_the_signal() -> 
     for _ in range(2):
         stage.thread([("python", 100)])
     stage.clock.run(until=(INTERVAL + 100 * WAKE) * 1000)
-    assert dropper not in stage.gil.forced
+    assert dropper not in stage.gil.switched.waiters
 
 
 def test_forced_switch_also_delays_a_voluntary_release_with_a_request_pending() -> None:

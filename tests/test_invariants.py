@@ -83,8 +83,10 @@ def machines(draw: st.DrawFn) -> Machine:
             idle_times=(1e-5, 1e-3),
             latencies=(Empirical((1e-6, draw(st.floats(1e-6, 2e-4)))), Empirical((1e-4,))),
         ),
-        handoff_latency=Empirical((2e-6, 2e-5)),
+        handoff_latencies=((1e-3, Empirical((2e-6, 2e-5))),),
+        overtaking_latencies=((1e-3, Empirical((2e-6, 2e-5))),),
         retry_time=Empirical((0.0,)),
+        overdue_wait_time=known(draw(st.floats(0, 5e-5))),
         awake_share=Estimate.exact(0.65, "test"),
         stay_share=Estimate.exact(0.5, "test"),
         signal_time=known(draw(st.floats(0, 1e-5))),
@@ -223,8 +225,10 @@ def random_scenario(seed: int) -> Scenario:
         wake_latency=WakeLatency(
             idle_times=(1e-5, 1e-3), latencies=(Empirical((1e-6, 2e-5)), Empirical((4e-5, 9e-5)))
         ),
-        handoff_latency=Empirical((2e-6, 2e-5)),
+        handoff_latencies=((1e-3, Empirical((2e-6, 2e-5))),),
+        overtaking_latencies=((1e-3, Empirical((2e-6, 2e-5))),),
         retry_time=Empirical((0.0,)),
+        overdue_wait_time=known(2e-5),
         awake_share=Estimate.exact(0.65, "test"),
         stay_share=Estimate.exact(0.5, "test"),
         signal_time=known(2e-6),

@@ -26,7 +26,11 @@ CALL, WRITE = 1e-6, 5e-7
 SERIES: dict[str, dict[str, list[float]]] = {
     "handoff": {"gap 1e-3": [7e-6] * 20},
     "retry": {"retry": [9e-6] * 20},
-    "queue_jump": {"lost 1e-3": [1.0, 0.0] * 20, "lost 5e-3": [0.0] * 40},
+    "queue_jump": {
+        "lost 1e-3": [1.0, 0.0] * 20,
+        "lost 5e-3": [0.0] * 40,
+        "overtaking 1e-3": [4e-5] * 20,
+    },
     "wake": {
         "idle 1e-4": [3e-5 + CALL] * 20,
         "signal 1e-4": [4e-6 + WRITE] * 20,
@@ -37,7 +41,7 @@ SERIES: dict[str, dict[str, list[float]]] = {
 for work in ("bytecode", "compute", "memory"):
     SERIES[f"speed {work}"] = {f"{work} n=1": [1000.0] * 20, f"{work} n=2": [970.0] * 20}
 CHANGED = (
-    "awake_factors", "awake_share", "handoff_factors", "handoff_latency", "retry_time",
+    "awake_factors", "awake_share", "handoff_latencies", "overtaking_latencies", "retry_time",
     "signal_time", "speeds", "wake_latency",
 )  # fmt: skip
 
@@ -62,7 +66,8 @@ def refreshed(profile: Profile, builds: list[Build] = BUILDS) -> Profile:
 
 def test_hand_offs_and_wake_ups_are_measured_anew(profile: Profile, ran: list[str]) -> None:
     machine = refreshed(profile).machine
-    assert machine.handoff_latency.mean == pytest.approx(7e-6)
+    assert machine.handoff_latency_at(1e-3).mean == pytest.approx(7e-6)
+    assert machine.overtaking_latency_at(1e-3).mean == pytest.approx(4e-5)
     assert machine.retry_time.mean == pytest.approx(9e-6)
     assert machine.awake_share.value == pytest.approx(1 / 4)
     assert [machine.awake_share_at(t) for t in (1e-3, 5e-3)] == pytest.approx([1 / 2, 0])
@@ -135,8 +140,8 @@ def test_command_brings_the_profile_up_to_date_and_says_what_changed(
 ) -> None:
     assert main(["calibrate", "--refresh", "-o", str(own_profile)]) == 0
     told = capsys.readouterr().err
-    assert "hand-off 15 -> 7 us (median); awake when signalled 65% -> 25%" in told
-    assert load(own_profile).machine.handoff_latency.mean == pytest.approx(7e-6)
+    assert "hand-off 15 -> 7 us (median, at 5 ms); awake when signalled 65% -> 25%" in told
+    assert load(own_profile).machine.handoff_latency_at(1e-3).mean == pytest.approx(7e-6)
 
 
 def test_failed_measurement_leaves_the_profile_as_it_was(

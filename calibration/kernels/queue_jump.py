@@ -11,8 +11,13 @@ has the GIL as one who has asked; and while it waits for a core it needs no sign
 GIL free. So it is tied to the core of one spinner, and only the first hand-off counts, by the other
 one, after the older has joined the waiters and before it can have asked.
 
+Whoever has the signal needs the GIL's mutex, which the one who drops keeps until it has woken the
+older one. So the one who asked goes to sleep after all, the older one comes to their core first, in
+vain, and the hand-off takes longer than between two threads alone (kernels/handoff.py).
+
 Prints ``"lost INTERVAL"``: of each such hand-off 1 if the one who had asked got the GIL, 0 if the
-older one did. Empty with one core, where nobody is awake but the holder.
+older one did; ``"overtaking INTERVAL"``: seconds from the drop to the one who had asked, of those
+with 1. Empty with one core, where nobody is awake but the holder.
 """
 
 import argparse
@@ -29,6 +34,8 @@ SLEEP = 3e-3
 WAKE_TIME = 1.8e-4
 LONGEST_PAUSE = 15_000
 HOME, OTHER, SLEEPER = range(3)
+#: Of both spinners: when each last had the GIL and when it had it again, ns.
+Logs = tuple[list[tuple[int, int]], list[tuple[int, int]]]
 
 
 def tie(core: int) -> None:
@@ -36,15 +43,15 @@ def tie(core: int) -> None:
     os.sched_setaffinity(threading.get_native_id(), {core})
 
 
-def spin(core: int, log: list[int], stop: list[bool]) -> None:
-    """Spin, and log the instants at which the thread got the GIL back, ns."""
+def spin(core: int, log: list[tuple[int, int]], stop: list[bool]) -> None:
+    """Spin, and log when the thread last had the GIL and when it got it back, ns."""
     tie(core)
     clock = time.perf_counter_ns
     last = clock()
     while not stop:
         now = clock()
         if now - last > LONGEST_PAUSE:
-            log.append(now)
+            log.append((last, now))
         last = now
 
 
@@ -59,10 +66,13 @@ def sleep_often(core: int, waits: list[tuple[int, int]], interval: float, sample
         waits.append((began + int(sleep_time * 1e9), clock()))
 
 
-def losses(interval: float, samples: int, cores: tuple[int, int]) -> list[int]:
-    """Return of each hand-off that counts whether the older waiter lost it."""
+def losses(interval: float, samples: int, cores: tuple[int, int]) -> tuple[list[int], list[float]]:
+    """Return of each hand-off that counts whether the older waiter lost it, and how long it took.
+
+    The times, seconds, are of those that it lost.
+    """
     sys.setswitchinterval(interval)
-    logs: tuple[list[int], list[int]] = ([], [])
+    logs: Logs = ([], [])
     waits: list[tuple[int, int]] = []
     stop: list[bool] = []
     spinners = [
@@ -81,14 +91,15 @@ def losses(interval: float, samples: int, cores: tuple[int, int]) -> list[int]:
 
 
 def lost_hand_offs(
-    logs: tuple[list[int], list[int]], waits: list[tuple[int, int]], interval: float
-) -> list[int]:
-    """Pick the hand-offs that count; say of each whether the older waiter lost it."""
-    taken = [(instant, index) for index, log in enumerate(logs) for instant in log]
+    logs: Logs, waits: list[tuple[int, int]], interval: float
+) -> tuple[list[int], list[float]]:
+    """Pick the hand-offs that count; say of each whether the older waiter lost it, and how long."""
+    taken = [(got, index) for index, log in enumerate(logs) for _, got in log]
     taken = sorted([*taken, *((got, SLEEPER) for _, got in waits)])
     # Consecutive instants of one spinner are interrupts, not hand-offs.
     handoffs = [(*b, a[1]) for a, b in pairwise(taken) if a[1] != b[1]]
-    lost = []
+    back = [got for _, got in logs[HOME]]
+    lost, times = [], []
     for due, _ in waits:
         place = bisect(handoffs, (due, SLEEPER, SLEEPER))
         if place == len(handoffs):
@@ -96,7 +107,10 @@ def lost_hand_offs(
         instant, taker, dropper = handoffs[place]
         if dropper == HOME and WAKE_TIME < (instant - due) / 1e9 < interval:
             lost.append(int(taker != SLEEPER))
-    return lost
+            returned = bisect(back, instant)
+            if taker == OTHER and returned < len(back):
+                times.append((instant - logs[HOME][returned][0]) / 1e9)
+    return lost, times
 
 
 def main() -> None:
@@ -106,9 +120,10 @@ def main() -> None:
     options = parser.parse_args()
     cores = sorted(os.sched_getaffinity(0))
     texts = options.intervals.split(",") if len(cores) > 1 else []
-    series = {
-        f"lost {text}": losses(float(text), options.samples, (cores[0], cores[1])) for text in texts
-    }
+    series: dict[str, list[int] | list[float]] = {}
+    for text in texts:
+        lost, times = losses(float(text), options.samples, (cores[0], cores[1]))
+        series[f"lost {text}"], series[f"overtaking {text}"] = lost, times
     print(json.dumps({"series": series, "notes": []}), flush=True)
     os._exit(0)
 

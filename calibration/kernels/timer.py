@@ -7,8 +7,13 @@ idle for the whole wait. Another process keeps another core busy, as the holder 
 All samples of one timeout come in a row: how fast a core wakes goes by how long it slept of late,
 too (kernels/wake.py).
 
+At the end the thread asks for no slack and waits for so short a time that the instant has passed
+when the kernel comes to set the timer: it does so all the same, and the interrupt comes when the
+hardware gets to it. A waiter for the GIL does that which is due, is woken in vain, and waits again.
+
 Prints ``"overshoot TIMEOUT"``: time beyond the timeout; ``"call"``: what an attempt costs that
-does not wait; ``"slack setting"``: the kernel's figure, where it can be read.
+does not wait; ``"slack setting"``: the kernel's figure, where it can be read; ``"overdue"``: CPU
+time of a wait for an instant that has passed, where the slack can be set.
 """
 
 import argparse
@@ -20,6 +25,9 @@ import time
 
 #: So long after the timeouts have changed a core still wakes as it did before, seconds.
 SETTLE_TIME = 0.1
+SLACK_FILE = "/proc/self/timerslack_ns"
+#: So short a wait is over before it has begun, seconds.
+NO_TIME = 1e-6
 
 
 def busy_neighbour(index: int) -> int:
@@ -36,10 +44,25 @@ def busy_neighbour(index: int) -> int:
 def slack_setting() -> list[float]:
     """Read the timer slack of this process, in seconds: one figure or none."""
     try:
-        with open("/proc/self/timerslack_ns") as file:
+        with open(SLACK_FILE) as file:
             return [int(file.read()) / 1e9]
     except (OSError, ValueError):
         return []
+
+
+def overdue_waits(lock: threading.Lock, samples: int) -> list[float]:
+    """Return the CPU time of each wait for the held lock until an instant that has passed."""
+    try:
+        with open(SLACK_FILE, "w") as file:
+            file.write("1")
+    except OSError:
+        return []
+    taken = []
+    for _ in range(samples):
+        began = time.thread_time_ns()
+        lock.acquire(timeout=NO_TIME)
+        taken.append((time.thread_time_ns() - began) / 1e9)
+    return taken
 
 
 def main() -> None:
@@ -69,6 +92,7 @@ def main() -> None:
             lock.acquire(blocking=False)
             series["call"].append(clock() - began)
     series["slack setting"] = slack_setting()
+    series["overdue"] = overdue_waits(lock, 10 * options.samples)
     if neighbour is not None:
         os.kill(neighbour, signal.SIGKILL)
         os.waitpid(neighbour, 0)

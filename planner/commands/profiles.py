@@ -13,6 +13,7 @@ from gilplan.calibration.atomic_file import require_writable
 from gilplan.calibration.builds import Build, find_builds, named_builds
 from gilplan.calibration.fingerprint import take_fingerprint
 from gilplan.calibration.profile import CALIBRATE, Profile, default_path, load, save
+from gilplan.model.behaviours import DEFAULT_SWITCH_INTERVAL
 from gilplan.model.durations import Empirical
 from gilplan.model.errors import InvalidValue, ProfileError
 from gilplan.model.machine import Machine
@@ -61,14 +62,18 @@ def refreshed_profile(builds: Sequence[Build], *, path: Path | None, seed: int) 
     then, now = old.machine, profile.machine
     tell(
         [
-            f"hand-off {_median_us(then.handoff_latency)} -> {_median_us(now.handoff_latency)} us "
-            f"(median); awake when signalled {then.awake_share.value:.0%} -> "
-            f"{now.awake_share.value:.0%}; bytecode with all cores busy "
-            f"{_busy_speed(then):.1%} -> {_busy_speed(now):.1%} of the speed of one",
+            f"hand-off {_hand_off(then)} -> {_hand_off(now)} us (median, at 5 ms); "
+            f"awake when signalled {then.awake_share.value:.0%} -> {now.awake_share.value:.0%}; "
+            f"bytecode with all cores busy {_busy_speed(then):.1%} -> {_busy_speed(now):.1%} "
+            "of the speed of one",
             f"profile {profile.identity}: {where}",
         ]
     )
     return profile
+
+
+def _hand_off(machine: Machine) -> str:
+    return _median_us(machine.handoff_latency_at(DEFAULT_SWITCH_INTERVAL))
 
 
 def _busy_speed(machine: Machine) -> float:
