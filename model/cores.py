@@ -234,7 +234,7 @@ class Cores:
     def mask(self, thread: Thread, time: int) -> None:
         """Have a thread that wakes begin with ``time`` in which its core hears no interrupt."""
         thread.processor_time += time
-        thread.uncharged += time
+        thread.vruntime += time
         if thread.core is None:
             thread.masked += time
             return
