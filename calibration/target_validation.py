@@ -2,7 +2,9 @@
 
 Each layout takes turns with a single thread of the callable (see `pairing`), for the machine
 changes its speed: the measured throughput is the one relative to the single thread's, times the
-single thread's over all runs under that build; response times are brought to the same speed.
+single thread's over all runs under that build; response times are brought to the same speed. What
+a core's speed of the moment adds comes off as in the validation with the shipped programs (see
+`even_speed`).
 """
 
 import re
@@ -15,10 +17,13 @@ from typing import Any, TypeVar
 from gilplan.calibration.builds import Build
 from gilplan.calibration.crowd import control_ratios, measure_crowd
 from gilplan.calibration.crowd_model import CrowdModel
+from gilplan.calibration.even_speed import at_even_speed
+from gilplan.calibration.measurements import available_cores
 from gilplan.calibration.observation.observation import Observation
 from gilplan.calibration.pairing import PairedRun, Turns, measure_paired
 from gilplan.calibration.profile import Profile
 from gilplan.calibration.steps import StepSamples
+from gilplan.model.bounds import gil_count
 from gilplan.model.errors import GilplanError, MeasurementFailed, MissingBuild
 from gilplan.model.layout import Layout
 from gilplan.model.prediction import Prediction
@@ -173,8 +178,14 @@ def validate_target(
         runs[layout] = run
         known = singles.get(build.name)
         singles[build.name] = known.joined(run.reference) if known else run.reference
+    cores = available_cores()
+    even = at_even_speed(
+        {layout: [run] for layout, run in runs.items()},
+        program=lambda _: target,
+        alike=lambda layout: min(gil_count(layout), cores),
+    )
     rows = [
-        _row(layout, prediction, runs[layout], singles[layout.build].rate)
+        _row(layout, prediction, even[layout][0], singles[layout.build].rate)
         for layout, prediction in zip(layouts, predictions, strict=True)
         if layout in runs
     ]

@@ -2,15 +2,19 @@
 
 import csv
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from gilplan.calibration import target_validation
 from gilplan.calibration.builds import find_builds
 from gilplan.calibration.observation.observation import Observation, observed_from
 from gilplan.calibration.observation.target_program import program_of
-from gilplan.calibration.realrun import measure_steps, run_for_real
+from gilplan.calibration.pairing import PairedRun
+from gilplan.calibration.realrun import RealRun, measure_steps, run_for_real
+from gilplan.calibration.steps import StepSamples
 from gilplan.calibration.study import natural_gil
 from gilplan.calibration.target_validation import turns_for, validate_target, with_cold_start
 from gilplan.model.durations import Deterministic
@@ -125,6 +129,28 @@ def test_predicted_and_measured_stand_side_by_side(app):
     assert float(record["throughput_measured"]) == row.throughput.measured
     assert json.loads(json.dumps(found.to_json()))["rows"][0]["layout"] == str(layout)
     assert target_table(found).row_count == 1
+
+
+def test_what_a_core_s_speed_of_the_moment_adds_comes_off(monkeypatch):
+    build = BUILDS[-1]
+    observation, prediction, layout = made_up(build)
+    empty = RealRun(layout=layout, completed_at=((0.1, 0.2, 0.3),), window=(0.0, 1.0))
+    slowness = (0.3, -0.3, 0.2, -0.2)
+    run = PairedRun(
+        run=empty,
+        uninterrupted=empty,
+        rates=tuple(200 * math.exp(-each) for each in slowness),
+        reference_rates=(100.0,) * 4,
+        reference=StepSamples(program="p", steps=(), whole=(0.01,) * 4),
+        slowness=slowness,
+    )
+    monkeypatch.setattr(target_validation, "measure_paired", lambda *_: run)
+    found = validate_target(
+        "t", Path(__file__), [layout], {build.name: build}, observation, [prediction]
+    )
+    throughput = found.rows[0].throughput
+    assert throughput.repeatability < 0.2 * run.standard_error / run.relative_throughput
+    assert throughput.measured / run.reference.rate == pytest.approx(2.0, rel=0.02)
 
 
 @pytest.mark.parametrize(
