@@ -93,8 +93,8 @@ def compare(build: Build, profile: Profile, time: float) -> Rows:
             | seen.columns("rate", model)
         )
         print(
-            f"{build.name:9} {threads} at {interval * 1e3:3g} ms: {seen.median:.3f} of one thread's "
-            f"rate ({seen.least:.3f} to {seen.most:.3f}), simulated {model:.3f}, "
+            f"{build.name:9} {threads} at {interval * 1e3:3g} ms: {seen.median:.3f} of one "
+            f"thread's rate ({seen.least:.3f} to {seen.most:.3f}), simulated {model:.3f}, "
             f"{seen.error(model):+.1%}",
             flush=True,
         )
