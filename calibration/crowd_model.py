@@ -42,6 +42,10 @@ PAIR = 2
 WARM_UPS = (5e-5, 1e-4, 2e-4, 4e-4, 8e-4, 1.6e-3)
 #: The slow-downs depend on each other.
 ROUNDS = 3
+#: By how much a slow-down is changed to see its slope, and at most at once.
+STEP, LONGEST_STEP = 0.3, 0.5
+#: A slow-down that hardly shows is changed as if it showed so much.
+LEAST_SLOPE = 0.05
 #: Tries at each; processor time grows nearly in proportion.
 TRIES = 4
 #: Relative to the processor time alone.
@@ -182,16 +186,23 @@ class _Fit:
         return replace(found, moved=_root(excess, MOST_SLOWDOWN))
 
     def _with_slowdowns(self, found: ColdStart) -> ColdStart:
-        """Come nearer to what time off the cores costs.
+        """Come nearer to what time off the cores costs, by least squares of the crowds' excess.
 
-        Many threads' runs differ too much for secants: what is missing is spread over the part of
-        a turn that is cold.
+        How much a slow-down shows depends on how often the greater one of a GIL from another core
+        hides it: the slope is tried out, with a step beyond what runs differ by themselves.
         """
         slowdowns = list(found.slowdowns)
         for number, points in enumerate(self._crowds):
-            weights = self._cold_shares(points, found)
-            missing = -float(weights @ [self._excess(point, found) for point in points])
-            slowdowns[number] = min(max(slowdowns[number] + missing, 0.0), MOST_SLOWDOWN)
+            excess = np.array([self._excess(point, found) for point in points])
+            before = found.slowdowns[number]
+            tried = before + (STEP if before + STEP <= MOST_SLOWDOWN else -STEP)
+            other = (*found.slowdowns[:number], tried, *found.slowdowns[number + 1 :])
+            stepped = replace(found, slowdowns=other)
+            later = np.array([self._excess(point, stepped) for point in points])
+            slopes = np.maximum((later - excess) / (tried - before), LEAST_SLOPE)
+            change = -float(slopes @ excess / (slopes @ slopes))
+            change = min(max(change, -LONGEST_STEP), LONGEST_STEP)
+            slowdowns[number] = min(max(before + change, 0.0), MOST_SLOWDOWN)
         return replace(found, slowdowns=tuple(slowdowns))
 
     def _cold_shares(self, points: Sequence[CrowdPoint], found: ColdStart) -> Floats:
