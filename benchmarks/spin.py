@@ -21,6 +21,7 @@ from gilplan.calibration.pairing import PairedRun, Turns, measure_paired
 from gilplan.calibration.profile import Profile
 from gilplan.model.arrivals import Closed
 from gilplan.model.durations import Deterministic
+from gilplan.model.layout import GilMode
 from gilplan.model.recorder import Timeline
 from gilplan.model.scenario import Scenario
 from gilplan.model.simulation import simulate
@@ -82,6 +83,7 @@ def compare(build: Build, profile: Profile, time: float) -> Rows:
 
         def measure(threads: int, interval: float) -> float:
             layout = one_interpreter(profile, build.name, interval, threads=threads)
+            layout = replace(layout, gil=GilMode(layout.gil))
             return relative_rate(measure_paired(build, program, layout, turns))
 
         found = in_rounds(measure, cells)
