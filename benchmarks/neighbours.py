@@ -15,9 +15,13 @@ from chosen_builds import chosen_builds
 from gilplan.calibration.builds import Build, find_builds
 from gilplan.calibration.profile import Profile, default_path, load
 from gilplan.calibration.refresh import refreshed
+from gilplan.model.arrivals import Closed
 from gilplan.model.durations import Deterministic
-from gilplan.model.layout import Layout
-from gilplan.model.workload import Segment, SegmentKind, Task
+from gilplan.model.layout import GilMode, Layout
+from gilplan.model.recorder import Timeline
+from gilplan.model.scenario import Scenario
+from gilplan.model.simulation import simulate
+from gilplan.model.workload import Segment, SegmentKind, Task, Workload
 from gilplan.planner.progress import progress
 
 Rows = list[dict[str, object]]
@@ -84,9 +88,27 @@ def one_interpreter(profile: Profile, build: str, interval: float, *, threads: i
     return Layout(
         build=runtime.build,
         threads=threads,
-        gil="own" if runtime.gil_per_interpreter else "shared",
+        gil=GilMode.OWN if runtime.gil_per_interpreter else GilMode.SHARED,
         switch_interval=interval,
     )
+
+
+def timeline_of(profile: Profile, workload: Workload, layout: Layout, time: float) -> Timeline:
+    """Simulate the workload's threads for so many seconds and return all that they did."""
+    timeline = Timeline()
+    simulate(
+        Scenario(
+            workload=workload,
+            arrivals=Closed(),
+            layout=layout,
+            runtime=profile.runtime(layout.build),
+            machine=profile.machine,
+            run_time=time,
+            seed=0,
+        ),
+        timeline,
+    )
+    return timeline
 
 
 def run(compare: Callable[[Build, Profile, float], Rows], description: str, time: float) -> Rows:
@@ -100,6 +122,8 @@ def run(compare: Callable[[Build, Profile, float], Rows], description: str, time
     parser.add_argument("--time", type=float, default=time, help="seconds of each run")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
+    if options.time <= 0:
+        parser.error(f"--time must be more than 0 seconds, got {options.time:g}")
     profile = load(default_path())
     builds = chosen_builds(profile, options.builds, free_threaded=False)
     here, rng = find_builds()[0], np.random.default_rng(0)

@@ -14,17 +14,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from neighbours import Rows, Seen, in_rounds, one_interpreter, print_errors, run
+from neighbours import Rows, Seen, in_rounds, one_interpreter, print_errors, run, timeline_of
 
 from gilplan.calibration.builds import Build
 from gilplan.calibration.pairing import PairedRun, Turns, measure_paired
 from gilplan.calibration.profile import Profile
-from gilplan.model.arrivals import Closed
 from gilplan.model.durations import Deterministic
-from gilplan.model.layout import GilMode
-from gilplan.model.recorder import Timeline
-from gilplan.model.scenario import Scenario
-from gilplan.model.simulation import simulate
 from gilplan.model.workload import Segment, SegmentKind, Task, Workload
 
 THREADS = (2, 4, 8)
@@ -55,19 +50,9 @@ def relative_rate(paired: PairedRun) -> float:
 def simulated(profile: Profile, build: str, threads: int, interval: float, time: float) -> float:
     """Return the rate over that of a thread that is never disturbed, in the model."""
     loop = Segment(kind=SegmentKind.PYTHON, duration=Deterministic(TASK_TIME))
-    timeline = Timeline()
-    simulate(
-        Scenario(
-            workload=Workload(name="spin", tasks=(Task(name="spin", segments=(loop,)),)),
-            arrivals=Closed(),
-            layout=one_interpreter(profile, build, interval, threads=threads),
-            runtime=profile.runtime(build),
-            machine=profile.machine,
-            run_time=time,
-            seed=0,
-        ),
-        timeline,
-    )
+    workload = Workload(name="spin", tasks=(Task(name="spin", segments=(loop,)),))
+    layout = one_interpreter(profile, build, interval, threads=threads)
+    timeline = timeline_of(profile, workload, layout, time)
     settled = TURNS.warmup * 1e9
     done = sum(at > settled for at, *_ in timeline.completions)
     return done * TASK_TIME / (time - TURNS.warmup)
@@ -83,7 +68,6 @@ def compare(build: Build, profile: Profile, time: float) -> Rows:
 
         def measure(threads: int, interval: float) -> float:
             layout = one_interpreter(profile, build.name, interval, threads=threads)
-            layout = replace(layout, gil=GilMode(layout.gil))
             return relative_rate(measure_paired(build, program, layout, turns))
 
         found = in_rounds(measure, cells)

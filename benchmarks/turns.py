@@ -16,14 +16,10 @@ from dataclasses import dataclass
 from itertools import groupby, pairwise
 from statistics import median
 
-from neighbours import Rows, answer, computing_threads, one_interpreter, run
+from neighbours import Rows, answer, computing_threads, one_interpreter, run, timeline_of
 
 from gilplan.calibration.builds import Build
 from gilplan.calibration.profile import Profile
-from gilplan.model.arrivals import Closed
-from gilplan.model.recorder import Timeline
-from gilplan.model.scenario import Scenario
-from gilplan.model.simulation import simulate
 from gilplan.model.workload import Workload
 
 INTERVALS = (1e-4, 5e-4, 1e-3)
@@ -115,19 +111,8 @@ def measured(build: Build, threads: int, interval: float, time: float) -> Turns:
 def simulated(profile: Profile, build: str, threads: int, interval: float, time: float) -> Turns:
     """Let as many threads compute in the model, as long."""
     workload = Workload(name="spin", tasks=computing_threads(1), build=build)
-    timeline = Timeline()
-    simulate(
-        Scenario(
-            workload=workload,
-            arrivals=Closed(),
-            layout=one_interpreter(profile, build, interval, threads=threads),
-            runtime=profile.runtime(build),
-            machine=profile.machine,
-            run_time=time,
-            seed=0,
-        ),
-        timeline,
-    )
+    layout = one_interpreter(profile, build, interval, threads=threads)
+    timeline = timeline_of(profile, workload, layout, time)
     return Turns.of(
         Turn(start, end, thread)
         for (start, _, thread), (end, _, _) in pairwise(timeline.gils)

@@ -177,7 +177,7 @@ class _Fit:
         """Solve for what a GIL from another core costs, by least squares of the pairs' excess."""
         if not self._pairs:
             return found
-        weights = self._cold_shares(self._pairs, found)
+        weights = self._pair_weights(found)
 
         def excess(moved: float) -> float:
             tried = replace(found, moved=moved)
@@ -205,16 +205,16 @@ class _Fit:
             slowdowns[number] = min(max(before + change, 0.0), MOST_SLOWDOWN)
         return replace(found, slowdowns=tuple(slowdowns))
 
-    def _cold_shares(self, points: Sequence[CrowdPoint], found: ColdStart) -> Floats:
-        """Return what to weight each point's excess by to step towards the least squares.
+    def _pair_weights(self, found: ColdStart) -> Floats:
+        """Return what to weight each pair's excess by to step towards the least squares.
 
         Of a turn of length t, which ends with the interval or when the thread gives up the GIL, w
         of the work is slower by s and takes w (1 + s): a task takes t / (t - w s) of its time, in
         turns that are cold to their end 1 + s. The derivative by s is the square of that ratio,
         which is about the one that was measured, times w / t, or one.
         """
-        turns = np.array([min(point.hold_time, self._stretch) for point in points])
-        ratios = np.maximum([point.ratio for point in points], 1.0)
+        turns = np.array([min(pair.hold_time, self._stretch) for pair in self._pairs])
+        ratios = np.maximum([pair.ratio for pair in self._pairs], 1.0)
         slopes = np.where(found.warm_up * ratios >= turns, 1.0, ratios**2 * found.warm_up / turns)
         return np.asarray(slopes / (slopes @ slopes))
 

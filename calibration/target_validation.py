@@ -23,7 +23,7 @@ from gilplan.calibration.observation.observation import Observation
 from gilplan.calibration.pairing import PairedRun, Turns, measure_paired
 from gilplan.calibration.profile import Profile
 from gilplan.calibration.steps import StepSamples
-from gilplan.model.bounds import gil_count
+from gilplan.model.bounds import gils_at_once
 from gilplan.model.errors import GilplanError, MeasurementFailed, MissingBuild
 from gilplan.model.layout import Layout
 from gilplan.model.prediction import Prediction
@@ -182,7 +182,7 @@ def validate_target(
     even = at_even_speed(
         {layout: [run] for layout, run in runs.items()},
         program=lambda _: target,
-        alike=lambda layout: min(gil_count(layout), cores),
+        alike=lambda layout: gils_at_once(layout, cores),
     )
     rows = [
         _row(layout, prediction, even[layout][0], singles[layout.build].rate)

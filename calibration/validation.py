@@ -29,7 +29,7 @@ from gilplan.calibration.realrun import measure_steps
 from gilplan.calibration.steps import StepSamples, workload_from_steps
 from gilplan.calibration.study import Cell, Study
 from gilplan.calibration.validation_result import Row, Skipped, Validation
-from gilplan.model.bounds import amdahl, gil_count, one_interval_rule, processor_sharing
+from gilplan.model.bounds import amdahl, gils_at_once, one_interval_rule, processor_sharing
 from gilplan.model.errors import GilplanError, MeasurementFailed
 from gilplan.model.layout import Layout
 from gilplan.model.prediction import Prediction
@@ -228,7 +228,7 @@ def compare(
     measured = at_even_speed(
         {cell: measurements.runs[cell] for cell in cells},
         program=lambda cell: cell.program,
-        alike=lambda cell: min(gil_count(cell.layout), cores),
+        alike=lambda cell: gils_at_once(cell.layout, cores),
     )
     scatter = scatter_between_runs(measured.values())
     try:

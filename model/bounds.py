@@ -54,6 +54,11 @@ def gil_count(layout: Layout) -> int:
     return layout.processes
 
 
+def gils_at_once(layout: Layout, cores: int) -> int:
+    """How many of the layout's GILs can be held by running threads at once."""
+    return min(gil_count(layout), cores)
+
+
 def amdahl(workload: Workload, layout: Layout, cores: int) -> float:
     """Return Amdahl's throughput with the GIL-held share as the serial part of each GIL.
 
@@ -65,7 +70,7 @@ def amdahl(workload: Workload, layout: Layout, cores: int) -> float:
     demands = Demands.of(workload)
     running = min(layout.workers, cores)
     return 1 / (
-        demands.held / min(gil_count(layout), cores)
+        demands.held / gils_at_once(layout, cores)
         + demands.released / running
         + demands.blocked / layout.workers
     )

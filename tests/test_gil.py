@@ -352,6 +352,10 @@ def test_waiter_that_is_due_gets_the_signal_if_nobody_awake_has_asked() -> None:
     stage.thread([("python", INTERVAL + 55), ("released", 30_000)], poll=60_000)
     waiter = stage.thread([("python", 100)], at=1)
     # Its time ended at 5051, and it is on its way to a core when the signal comes, at 5055.
+    stage.clock.run(until=5054 * 1000)
+    assert stage.gil.condition.waiters == [waiter], "it waits until it runs or is signalled"
+    stage.clock.run(until=5056 * 1000)
+    assert stage.gil.condition.waiters == []
     assert stage.takes()[1] == (1 + INTERVAL + 50 + WAKE, 1)
     assert stage.gil.condition.waiters == []
     assert waiter.processor_time == 100_000
