@@ -256,14 +256,17 @@ class Cores:
     def _preempt(self, core: Core, newcomer: Thread, latency: int) -> None:
         """Let the core go to who comes first, now that a thread has woken on it.
 
-        That may be the newcomer, or, if the running thread's slice is over, one that waited.
+        That is the newcomer or, if the running thread's slice is over, anybody. One that waited and
+        comes first now, because the newcomer has pulled the average below the running one, has to
+        go on waiting: the kernel asks whether it is the newcomer (`check_preempt_wakeup_fair`).
         """
         running = core.thread
         if running is None or newcomer.core is not None:
             return
         self._charge(running)
         chosen = core.queue.choose()
-        if chosen is not running and not chosen.lingers:
+        slice_over = chosen is not running and not core.queue.protects(running)
+        if (chosen is newcomer or slice_over) and not chosen.lingers:
             self._turn_over(core, chosen, latency)
 
     def _choose_again(self, core: Core) -> None:

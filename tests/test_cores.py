@@ -86,6 +86,18 @@ def test_two_hogs_on_one_core_alternate_by_ticks_and_end_together():
     assert done == [(0, 19 * TICK - MS), (1, 20 * TICK - 2 * MS)]
 
 
+def test_who_waits_does_not_come_first_because_somebody_else_wakes():
+    """Only the newcomer may go ahead of the running one before its slice is over."""
+    cores = machine(1)
+    running, waiting = (hog(cores, index, 10 * TICK, []) for index in range(2))
+    sleeper(cores, lambda: SLICE // 2, MS, [])
+    cores.env.run(until=SLICE // 2 + 1)
+    queue = cores.cores[0].queue
+    assert queue.choose() is waiting
+    assert len(queue.members) == 3
+    assert cores.cores[0].thread is running
+
+
 def test_speed_of_each_core_falls_while_the_other_is_active():
     cores, done = machine(2), []
     hog(cores, 0, 10 * MS, done)
