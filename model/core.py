@@ -23,11 +23,19 @@ class Core:
         "utilisation",
     )  # fmt: skip
 
-    def __init__(self, env: Clock, index: int, queue: RunQueue, new_idle: NewIdle) -> None:
+    def __init__(
+        self,
+        env: Clock,
+        index: int,
+        queue: RunQueue,
+        new_idle: NewIdle,
+        *,
+        utilisation: float = 0.0,
+    ) -> None:
         self.index = index
         self.queue = queue
         self.load = RecentAverage(env)
-        self.utilisation = RecentAverage(env)
+        self.utilisation = RecentAverage(env, average=utilisation)
         self.usual_utilisation = 0.0
         self.new_idle = new_idle
         self.thread: Thread | None = None

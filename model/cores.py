@@ -43,7 +43,8 @@ class Cores:
     considers, by default ``count``. Ticks of the timer come every ``tick``, the first at
     ``first_tick``. ``warm_up`` is the demand after which a thread's caches are warm again;
     ``running_share`` that of a start's latency in which the thread counts as running for the
-    scheduler. ``packing`` is that of the kernel, None if it has none.
+    scheduler. The first ``set_up`` cores have been busy with setting up interpreters. ``packing`` is
+    that of the kernel, None if it has none.
     """
 
     def __init__(
@@ -68,11 +69,18 @@ class Cores:
         timer_slack: int = 0,
         warm_up: int = 0,
         running_share: float = 1.0,
+        set_up: int = 0,
         packing: Packing | None = None,
     ) -> None:
         self.env = env
         self.cores = [
-            Core(env, index, RunQueue(base_slice=base_slice, tick=tick), NewIdle(dice))
+            Core(
+                env,
+                index,
+                RunQueue(base_slice=base_slice, tick=tick),
+                NewIdle(dice),
+                utilisation=float(index < set_up),
+            )
             for index in range(count)
         ]
         self.timers = Timers(env, cores=count, slack=timer_slack)

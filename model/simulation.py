@@ -117,6 +117,7 @@ class Run:
             "first_tick": int(self._stream(Purpose.LATENCY, 2).integers(to_ns(machine.tick))),
             "timer_slack": to_ns(machine.timer_slack.value),
             "running_share": machine.wake_latency.running_share,
+            "set_up": self.scenario.layout.processes * self.scenario.layout.interpreters,
             "packing": machine.packing_room and Packing(machine.packing_room.value),
             "warm_up": to_ns(cold_start.warm_up) if cold_start else 0,
         }

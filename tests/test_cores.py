@@ -28,6 +28,7 @@ def machine(
     least_idle_time: int = 0,
     wake_latency: Callable[[int], int] = lambda _: 0,
     warm_up: int = 0,
+    set_up: int = 0,
 ) -> Cores:
     return Cores(
         Clock(),
@@ -43,6 +44,7 @@ def machine(
         tick=TICK,
         signal_time=signal_time,
         stays=stays,
+        set_up=set_up,
     )
 
 
@@ -96,6 +98,17 @@ def test_who_waits_does_not_come_first_because_somebody_else_wakes():
     assert queue.choose() is waiting
     assert len(queue.members) == 3
     assert cores.cores[0].thread is running
+
+
+@pytest.mark.parametrize(("set_up", "cores_used"), [(2, 1), (0, 2)])
+def test_threads_stay_on_the_core_of_their_set_up_while_the_others_are_busy(
+    set_up: int, cores_used: int
+):
+    """Of two processes each begins on a core of its own, although neither has work there yet."""
+    cores = machine(2, set_up=set_up)
+    threads = [hog(cores, index, TICK, []) for index in range(2)]
+    cores.env.run(until=1)
+    assert len({thread.last_core or cores.cores[0] for thread in threads}) == cores_used
 
 
 def test_speed_of_each_core_falls_while_the_other_is_active():
