@@ -6,9 +6,8 @@
 Threads of one interpreter do the tasks of a program and take turns of 50 ms. Each task's processor
 time is set beside how much the thread has computed since its turn began, and beside the same
 thread's tasks after 20 to 45 ms of it. The task that the turn began in counts as work done, of
-which about half was; a task is longer than the first bins in some programs. The model takes the
-slow-down to be the same for a while, then none (`ColdStart`). Needs an idle machine with two cores
-or more.
+which about half was; a task is longer than the first bins in some programs. In the model the
+slow-down falls as 1 / (1 + work / c) (`ColdStart`). Needs an idle machine with two cores or more.
 """
 
 import argparse

@@ -5,6 +5,7 @@ threads take turns, in the middle of tasks, than in a process of one thread, and
 it a control takes that leaves nothing in the caches. `CrowdModel` makes a `ColdStart` of it.
 """
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,19 +15,17 @@ import numpy as np
 from gilplan.calibration.builds import Build
 from gilplan.calibration.realrun import SET_UP_LIMIT, harness_child
 
-#: What passes at a hand-off beside the interval (timer slack, wake-up), roughly: it only says how
-#: long a thread was away, of which the cost is a slow function.
-HANDOFF_TIME = 1e-4
 #: What one process gets of the time, in seconds. Processes differ more (where their memory happens
 #: to lie) than the phases of one do: as many as possible.
 PROCESS_TIME = 2.0
 
-Condition = tuple[int, float]
+#: Threads, switch interval in seconds, and on how many cores (0: wherever they like).
+Condition = tuple[int, float, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CrowdPoint:
-    """Processor time per task alone and in a crowd of ``threads`` at a switch ``interval``.
+    """Processor time per task alone and among ``threads`` on so many cores, at a switch interval.
 
     ``cycles`` of the program's task and ``controls`` of the control's: (alone, crowded) per task,
     ``(n, 2)`` each, in units of the gauge's loop at that moment.
@@ -34,17 +33,13 @@ class CrowdPoint:
 
     threads: int
     interval: float
+    cores: int
     cycles: tuple[tuple[float, float], ...]
     controls: tuple[tuple[float, float], ...]
 
     @property
     def condition(self) -> Condition:
-        return self.threads, self.interval
-
-    @property
-    def hold_time(self) -> float:
-        """How long a thread that computes keeps the GIL, roughly, in seconds."""
-        return self.interval + HANDOFF_TIME
+        return self.threads, self.interval, self.cores
 
     @property
     def ratio(self) -> float:
@@ -65,8 +60,12 @@ class CrowdPoint:
         return float(crowded / alone)
 
 
-def measure_crowd(build: Build, program: Path, *, time: float) -> tuple[CrowdPoint, ...]:
+def measure_crowd(
+    build: Build, program: Path, *, time: float, points: Sequence[Condition] = ()
+) -> tuple[CrowdPoint, ...]:
     """Run the program's tasks alone and among other threads for about ``time`` seconds.
+
+    At the given ``points``, or at those that a cold start is fitted to.
 
     In several processes one after the other, each going round the points at least once: where a
     process's memory happens to lie makes one suffer from its threads' turns more than the next.
@@ -75,24 +74,27 @@ def measure_crowd(build: Build, program: Path, *, time: float) -> tuple[CrowdPoi
     taken: dict[Condition, CrowdPoint] = {}
     processes = max(round(time / PROCESS_TIME), 1)
     for _ in range(processes):
-        for point in _measured(build, program, time / processes):
+        for point in _measured(build, program, time / processes, points):
             known = taken.get(point.condition)
             taken[point.condition] = known.joined(point) if known else point
     return tuple(taken.values())
 
 
-def _measured(build: Build, program: Path, time: float) -> tuple[CrowdPoint, ...]:
-    arguments = [str(program), "--time", str(time)]
+def _measured(
+    build: Build, program: Path, time: float, points: Sequence[Condition]
+) -> tuple[CrowdPoint, ...]:
+    arguments = [str(program), "--time", str(time), "--points", json.dumps(points)]
     with harness_child(build, "crowd.py", arguments, what=f"{program.stem} in a crowd") as child:
-        points = child.answer(2 * time + SET_UP_LIMIT)["points"]
+        taken = child.answer(2 * time + SET_UP_LIMIT)["points"]
     return tuple(
         CrowdPoint(
             threads=point["threads"],
             interval=point["interval"],
+            cores=point["cores"],
             cycles=tuple(tuple(cycle) for cycle in point["cycles"]),
             controls=tuple(tuple(cycle) for cycle in point["controls"]),
         )
-        for point in points
+        for point in taken
         if point["cycles"] and point["controls"]
     )
 

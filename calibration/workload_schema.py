@@ -248,17 +248,17 @@ ArrivalsTable = Annotated[
 
 
 class ColdStartTable(_Table):
+    crowded: Annotated[float, Strict(False)]
+    growth: Annotated[float, Strict(False)]
     moved: Annotated[float, Strict(False)] = 0.0
-    off_times: list[Time]
-    slowdowns: list[Annotated[float, Strict(False)]]
-    warm_up: Time
+    halved_after: Time
 
     def to_domain(self) -> ColdStart:
         return ColdStart(
+            crowded=self.crowded,
+            growth=self.growth,
             moved=self.moved,
-            off_times=tuple(self.off_times),
-            slowdowns=tuple(self.slowdowns),
-            warm_up=self.warm_up,
+            halved_after=self.halved_after,
         )
 
 

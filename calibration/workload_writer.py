@@ -26,10 +26,10 @@ def to_toml(workload: Workload, arrivals: Arrivals | None = None) -> str:
         document["arrivals"] = _arrivals_table(arrivals)
     if workload.cold_start is not None:
         document["cold_start"] = {
+            "crowded": workload.cold_start.crowded,
+            "growth": workload.cold_start.growth,
             "moved": workload.cold_start.moved,
-            "off_times": [time_text(time) for time in workload.cold_start.off_times],
-            "slowdowns": list(workload.cold_start.slowdowns),
-            "warm_up": time_text(workload.cold_start.warm_up),
+            "halved_after": time_text(workload.cold_start.halved_after),
         }
     if workload.observed is not None:
         document["observed"] = _observed_table(workload.observed)

@@ -13,14 +13,13 @@ class Core:
     ``failed_balances`` counts the ticks in a row at which it was idle and found nothing to take;
     ``load`` averages how many threads run or wait on it, ``utilisation`` whether one runs;
     ``usual_utilisation`` is that of the threads that run or wait on it (see `Packing`).
-    ``newcomer`` woke on it while the running thread was between two stretches; ``last_thread`` had
-    it last, or has it.
+    ``newcomer`` woke on it while the running thread was between two stretches; ``users`` are the
+    threads that worked on it, who did so last at the end.
     """
 
     __slots__ = (
-        "busy_time", "failed_balances", "idle_since", "index", "last_thread", "load", "new_idle",
-        "newcomer", "occupied_at", "queue", "thread", "ticking", "usual_utilisation",
-        "utilisation",
+        "busy_time", "failed_balances", "idle_since", "index", "load", "new_idle", "newcomer",
+        "occupied_at", "queue", "thread", "ticking", "users", "usual_utilisation", "utilisation",
     )  # fmt: skip
 
     def __init__(
@@ -40,9 +39,21 @@ class Core:
         self.new_idle = new_idle
         self.thread: Thread | None = None
         self.newcomer: Thread | None = None
-        self.last_thread: Thread | None = None
+        self.users: list[Thread] = []
         self.idle_since = 0
         self.occupied_at = 0
         self.busy_time = 0
         self.ticking = False
         self.failed_balances = 0
+
+    def used_by(self, thread: Thread) -> int:
+        """Return how many others worked on it since the thread did, all that ever did at first."""
+        users = self.users
+        if users and users[-1] is thread:
+            return 0
+        others = len(users)
+        if thread in users:
+            others -= users.index(thread) + 1
+            users.remove(thread)
+        users.append(thread)
+        return others

@@ -41,10 +41,9 @@ class Cores:
     whether a thread for which an idle core was found waits for its busy one all the same (1);
     ``dice()`` draws from 0 to 1023 (see `NewIdle`); ``cores_searched`` is how many cores the kernel
     considers, by default ``count``. Ticks of the timer come every ``tick``, the first at
-    ``first_tick``. ``warm_up`` is the demand after which a thread's caches are warm again;
-    ``running_share`` that of a start's latency in which the thread counts as running for the
-    scheduler. The first ``set_up`` cores have been busy with setting up interpreters. ``packing`` is
-    that of the kernel, None if it has none.
+    ``first_tick``. ``running_share`` is that of a start's latency in which the thread counts as
+    running for the scheduler. The first ``set_up`` cores have been busy with setting up
+    interpreters. ``packing`` is that of the kernel, None if it has none.
     """
 
     def __init__(
@@ -67,7 +66,6 @@ class Cores:
         cores_searched: int | None = None,
         first_tick: int = 0,
         timer_slack: int = 0,
-        warm_up: int = 0,
         running_share: float = 1.0,
         set_up: int = 0,
         packing: Packing | None = None,
@@ -106,13 +104,14 @@ class Cores:
         self._preemption_latency = preemption_latency
         self._tick_time = tick
         self._first_tick = first_tick
-        self._warm_up = warm_up
 
     def run(self, thread: Thread, demand: int, work: Work) -> Alarm:
         """Let the thread, which is on a core, use ``demand`` ns of CPU; the alarm then rings."""
         self._account(thread)
         thread.waking = False
         thread.work = work
+        if demand:
+            self._find_caches(thread)
         thread.work_left = thread.stretched(demand) + thread.overhead
         thread.overhead = 0
         thread.enter(State.RUNNING)
@@ -250,9 +249,12 @@ class Cores:
         thread.alarm = thread.alarm.moved()
         thread.alarm.ring_after(thread.resumed_at - self.env.now, thread.value)
 
-    def chill(self, thread: Thread) -> None:
-        """Let the thread, which is on a core, go on with what is in another one's caches."""
-        thread.chill(thread.moved_slowdown, self._warm_up)
+    def _find_caches(self, thread: Thread) -> None:
+        """Let the thread, which goes on working, find its core's caches as others left them."""
+        if thread.caches is not None and thread.core is not None:
+            others = thread.core.used_by(thread)
+            if others:
+                thread.caches.crowded(others)
 
     def busy_until_now(self, core: Core) -> int:
         """Return how long the core has been occupied so far."""
@@ -297,9 +299,10 @@ class Cores:
         core.occupied_at = now
         thread.core = thread.last_core = core
         thread.resumed_at = now + latency
-        if core.last_thread is not thread:
-            thread.cool(self._warm_up)
-        core.last_thread = thread
+        if not thread.waking and thread.caches is not None and thread.caches.stretch:
+            left = thread.caches.unstretched(thread.work_left)
+            self._find_caches(thread)
+            thread.work_left = thread.caches.stretched(left)
         self._starts_running(core, thread, latency)
         self._change_speeds(thread)
         if thread.waking:

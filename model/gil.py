@@ -115,8 +115,9 @@ class Gil:
                 self._request_drop(thread)
         self.locked = True
         self._taken_at = self.env.now
-        if self._core is not None and self._core is not thread.core:
-            self._cores.chill(thread)
+        moved = self._core is not None and self._core is not thread.core
+        if moved and thread.caches is not None:
+            thread.caches.moved()
         if self.last_holder is not thread:
             self.last_holder = thread
             self.switch_number += 1

@@ -5,7 +5,7 @@ and pre-drawn samples in integer nanoseconds, lets SimPy run the worker threads,
 arrays in seconds. The clock is whole nanoseconds, so equal instants are equal on every machine.
 """
 
-from collections.abc import Callable, Generator, Sized
+from collections.abc import Generator, Sized
 from typing import Any
 
 import numpy as np
@@ -13,8 +13,8 @@ from simpy.events import Event, Timeout
 
 from gilplan.model.arrivals import Batch, Closed, Connection, Open, Recorded
 from gilplan.model.boundary import payload
+from gilplan.model.caches import Caches
 from gilplan.model.clock import Clock
-from gilplan.model.cold_start import slowdown_by_off_time
 from gilplan.model.completion_log import CompletionLog
 from gilplan.model.contended_cores import ContendedCores, ContendedThrottledCores
 from gilplan.model.conversation import Conversation
@@ -71,7 +71,6 @@ class Run:
         self.programs = Programs(scenario, self.cores)
         self.source = self._build_source()
         self.log = CompletionLog(self.env)
-        self._slowdown_after = self._compile_cold_start()
         self._waiting: list[Sized] = [self.source.queue]
         self.workers = [self._build_worker(index) for index in range(scenario.layout.workers)]
         self._checkpoints: list[tuple[int, list[int], list[int]]] = []
@@ -94,7 +93,6 @@ class Run:
 
     def _build_cores(self) -> Cores:
         machine, count, quota = self.scenario.machine, self.scenario.cores, self.scenario.quota
-        cold_start = self.scenario.workload.cold_start
         dice = self._stream(Purpose.LATENCY, 6)
         stays, stay_share = self._stream(Purpose.LATENCY, 5), machine.stay_share.value
         options: dict[str, Any] = {
@@ -119,7 +117,6 @@ class Run:
             "running_share": machine.wake_latency.running_share,
             "set_up": self.scenario.layout.processes * self.scenario.layout.interpreters,
             "packing": machine.packing_room and Packing(machine.packing_room.value),
-            "warm_up": to_ns(cold_start.warm_up) if cold_start else 0,
         }
         contended = bool(self.objects.extra_times)
         if quota is None or quota.cores >= count:
@@ -131,10 +128,6 @@ class Run:
             bandwidth_slice=to_ns(quota.slice_time),
             **options,
         )
-
-    def _compile_cold_start(self) -> Callable[[int], float] | None:
-        cold_start = self.scenario.workload.cold_start
-        return None if cold_start is None else slowdown_by_off_time(cold_start)
 
     def _build_gils(self) -> list[Gil]:
         layout, runtime, machine = (
@@ -204,10 +197,9 @@ class Run:
 
     def _worker(self, index: int, interpreter: int, gil: Gil) -> Worker:
         thread = Thread(self.env, index=index, interpreter=interpreter, recorder=self.recorder)
-        if self._slowdown_after is not None:
-            thread.slowdown_after = self._slowdown_after
-        if self.scenario.workload.cold_start is not None:
-            thread.moved_slowdown = self.scenario.workload.cold_start.moved
+        cold_start = self.scenario.workload.cold_start
+        if cold_start is not None:
+            thread.caches = Caches(cold_start)
         return self.objects.worker(
             thread,
             process=interpreter // self.scenario.layout.interpreters,

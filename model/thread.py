@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from gilplan.model.alarm import Alarm
+from gilplan.model.caches import Caches
 from gilplan.model.clock import Clock
 from gilplan.model.recent_average import RecentAverage
 from gilplan.model.recorder import Recorder, State
@@ -27,21 +28,20 @@ class Thread:
     not have yet. So are ``load``, the average of whether it runs or waits for a core,
     ``utilisation``, that of whether it runs, ``usual_utilisation`` (`Packing`), ``recent_core``
     and ``wakees`` (`Placement`), and ``ran_at``, when it was last on a
-    core, if only to sleep again: ``left_at`` is when it last did more.
+    core, if only to sleep again.
     ``overhead`` is CPU time that its next stretch pays on top. ``poll_time`` draws the time to the
     next eval-breaker poll while bytecode runs, and is None where nothing polls; a poll that
-    cuts a stretch short leaves the rest in ``unfinished``. ``timer`` ends its timed wait. The
-    next ``cold_work`` of demand is slower by ``slowdown``, because others had their turns;
-    ``moved_slowdown`` is that of a GIL that was held on another core (see `ColdStart`).
+    cuts a stretch short leaves the rest in ``unfinished``. ``timer`` ends its timed wait.
+    ``caches`` are what it pays for the turns of others (see `ColdStart`), None where it does not.
     """
 
     __slots__ = (
-        "alarm", "cold_work", "core", "deadline", "drop_requested", "env", "index", "interpreter",
-        "lag", "last_core", "left_at", "lingers", "load", "masked", "moved_slowdown", "overhead",
+        "alarm", "caches", "core", "deadline", "drop_requested", "env", "index", "interpreter",
+        "lag", "last_core", "lingers", "load", "masked", "overhead",
         "poll_time", "processor_time", "protected_until", "ran_at", "recent_core", "recorder",
-        "resumed_at", "since", "slowdown", "slowdown_after", "speed", "state", "time_to_deadline",
+        "resumed_at", "since", "speed", "state", "time_to_deadline",
         "timer", "times", "uncharged", "unfinished", "usual_utilisation", "utilisation", "value",
-        "vruntime", "wakees", "waking", "warm_work", "work", "work_left",
+        "vruntime", "wakees", "waking", "work", "work_left",
     )  # fmt: skip
 
     def __init__(
@@ -82,12 +82,7 @@ class Thread:
         self.masked = 0
         self.overhead = 0
         self.unfinished = 0
-        self.slowdown_after: Callable[[int], float] | None = None
-        self.moved_slowdown = 0.0
-        self.slowdown = 0.0
-        self.cold_work = 0
-        self.warm_work = 0
-        self.left_at = 0
+        self.caches: Caches | None = None
         self.ran_at = 0
         self.poll_time: Callable[[], int] | None = None
         self.drop_requested = False
@@ -109,38 +104,17 @@ class Thread:
             self.recorder.thread_entered(now, self.index, state, core)
 
     def leave_core(self) -> None:
-        """Have no core any more; one that woke in vain has not worked since it left before."""
+        """Have no core any more."""
         self.core = None
         self.ran_at = self.env.now
-        if not self.waking:
-            self.left_at = self.env.now
-
-    def cool(self, warm_up: int) -> None:
-        """Take into account how long the thread was off, now that it has a core that others had."""
-        if self.slowdown_after is None:
-            return
-        self.chill(self.slowdown_after(self.env.now - self.left_at), warm_up)
-
-    def chill(self, slowdown: float, warm_up: int) -> None:
-        """Make the next ``warm_up`` ns of demand slower, unless they are slower still."""
-        if slowdown >= self.slowdown or not self.cold_work:
-            self.slowdown = slowdown
-            self.cold_work = warm_up
 
     def stretched(self, demand: int) -> int:
-        """Return the CPU time of ``demand``, of which the first part runs on cold caches."""
-        cold = min(demand, self.cold_work)
-        self.cold_work -= cold
-        self.warm_work = demand - cold
-        return demand + round(cold * self.slowdown)
+        """Return the CPU time of the next ``demand`` of work."""
+        return demand if self.caches is None else self.caches.stretched(demand)
 
     def unstretched(self, rest: int) -> int:
-        """Return the demand of the stretch's last ``rest`` ns of CPU time, and undo its warming."""
-        if rest <= self.warm_work:
-            return rest
-        cold = round((rest - self.warm_work) / (1 + self.slowdown))
-        self.cold_work += cold
-        return self.warm_work + cold
+        """Return the demand of a stretch's last ``rest`` ns of CPU time, which is not done."""
+        return rest if self.caches is None else self.caches.unstretched(rest)
 
     def times_until_now(self) -> list[int]:
         """Return the time spent in each state so far: ``(5,)`` ns, indexed by `State`."""

@@ -137,8 +137,6 @@ class ThrottledCores(Cores):
         allowance.rest_latency = max(thread.resumed_at - now, 0)
         allowance.charged_at, allowance.stopped_at = None, now
         thread.alarm = thread.alarm.moved()
-        if not thread.waking:
-            thread.left_at = now
         if thread.state is State.RUNNING:
             thread.enter(State.WAITING_CORE)
         core.busy_time += now - core.occupied_at

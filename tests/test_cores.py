@@ -6,7 +6,9 @@ from statistics import median
 
 import pytest
 
+from gilplan.model.caches import Caches
 from gilplan.model.clock import Clock
+from gilplan.model.cold_start import ColdStart
 from gilplan.model.cores import Cores
 from gilplan.model.load_balance import LONG_AGO
 from gilplan.model.recorder import State
@@ -27,7 +29,6 @@ def machine(
     stays: Callable[[], int] = lambda: 0,
     least_idle_time: int = 0,
     wake_latency: Callable[[int], int] = lambda _: 0,
-    warm_up: int = 0,
     set_up: int = 0,
 ) -> Cores:
     return Cores(
@@ -36,7 +37,6 @@ def machine(
         speeds={work: [1.0, 0.5] for work in Work},
         wake_latency=wake_latency,
         least_idle_time=least_idle_time,
-        warm_up=warm_up,
         switch_time=switch_time,
         forced_switch_time=switch_time,
         preemption_latency=preemption_latency,
@@ -220,21 +220,23 @@ def test_core_that_falls_idle_takes_a_waiting_thread_unless_it_ran_just_now(
 
 def test_thread_that_woke_in_vain_has_run_but_done_no_work():
     cores = machine(1)
-    thread = Thread(cores.env, index=0)
+    worker, vain = (with_caches(cores, index) for index in range(2))
 
-    def body():
-        cores.wake(thread)
-        yield thread.alarm
-        yield cores.run(thread, MS, Work.BYTECODE)
-        cores.block(thread, State.WAITING_GIL)
-        yield cores.env.timeout(5 * MS)
-        cores.wake(thread)
-        yield thread.alarm
-        cores.block(thread, State.WAITING_GIL)
+    def body(thread: Thread, demand: int):
+        while cores.env.now < 10 * MS:
+            cores.wake(thread)
+            yield thread.alarm
+            if demand:
+                yield cores.run(thread, demand, Work.BYTECODE)
+            cores.block(thread, State.WAITING_GIL)
+            yield cores.env.timeout(MS)
 
-    cores.env.process(body())
-    cores.env.run(until=10 * MS)
-    assert (thread.left_at, thread.ran_at) == (MS, 6 * MS)
+    cores.env.process(body(worker, MS))
+    cores.env.process(body(vain, 0))
+    cores.env.run(until=20 * MS)
+    assert vain.ran_at >= 9 * MS
+    assert cores.cores[0].users == [worker]
+    assert worker.processor_time % MS == 0
 
 
 def test_thread_that_lingered_goes_ahead_of_one_that_has_run_since_the_scheduler_last_looked():
@@ -382,11 +384,17 @@ def test_core_that_another_is_about_to_leave_is_awake():
     assert began == [2_000]
 
 
+def with_caches(cores: Cores, index: int) -> Thread:
+    """A thread that works for twice as long after another's turn, and does not get warm."""
+    thread = Thread(cores.env, index=index)
+    thread.caches = Caches(ColdStart(crowded=1.0, growth=1.0, moved=0.0, halved_after=1e3))
+    return thread
+
+
 @pytest.mark.parametrize(("others", "paid"), [(0, 0), (1, 1)])
 def test_waits_cost_warm_caches_only_where_somebody_else_had_the_core(others: int, paid: int):
-    cores = machine(1, warm_up=MS)
-    thread, other = (Thread(cores.env, index=index) for index in range(2))
-    thread.slowdown_after = other.slowdown_after = lambda off_time: 1.0
+    cores = machine(1)
+    thread, other = (with_caches(cores, index) for index in range(2))
     used: list[int] = []
 
     def body():
@@ -403,7 +411,7 @@ def test_waits_cost_warm_caches_only_where_somebody_else_had_the_core(others: in
         used.append(thread.processor_time - before)
 
     def in_between():
-        yield cores.env.timeout(7 * MS // 2)
+        yield cores.env.timeout(5 * MS // 2)
         cores.wake(other)
         yield other.alarm
         yield cores.run(other, MS // 100, Work.BYTECODE)
@@ -413,4 +421,32 @@ def test_waits_cost_warm_caches_only_where_somebody_else_had_the_core(others: in
     for _ in range(others):
         cores.env.process(in_between())
     cores.env.run(until=20 * MS)
-    assert used == [MS + paid * MS]
+    assert used == [pytest.approx(MS + paid * MS, rel=1e-5)]
+
+
+def test_who_goes_on_with_a_stretch_pays_for_the_turns_in_between():
+    """Two that compute on one core share it slice by slice, in the middle of their stretches."""
+    cores = machine(1)
+    threads = [with_caches(cores, index) for index in range(2)]
+    finished: list[int] = []
+
+    def body(thread: Thread):
+        cores.wake(thread)
+        yield thread.alarm
+        yield cores.run(thread, 10 * SLICE, Work.BYTECODE)
+        finished.append(cores.env.now)
+        cores.block(thread, State.BLOCKED)
+
+    for thread in threads:
+        cores.env.process(body(thread))
+    cores.env.run(until=100 * SLICE)
+    assert len(finished) == 2
+    # The first slice of who came first is warm; from then on each turn follows one of the other's.
+    assert 36 * SLICE < sum(thread.processor_time for thread in threads) < 40 * SLICE
+
+
+def test_a_core_tells_how_many_others_worked_on_it_since():
+    core = machine(1).cores[0]
+    a, b, c = (Thread(Clock(), index=index) for index in range(3))
+    used = [core.used_by(thread) for thread in (a, a, b, a, b, c, a, b, b, c)]
+    assert used == [0, 0, 1, 1, 1, 2, 2, 2, 0, 2]

@@ -143,7 +143,7 @@ def measured_at(*rates: int) -> Measurements:
 def test_cold_caches_are_fitted_alike_by_workers_and_say_how_far_they_are(profile):
     measurements = measured_at(80, 80)
     point = CrowdPoint(
-        threads=2, interval=0.001, cycles=((0.010, 0.012),), controls=((1e-4, 1.05e-4),)
+        threads=2, interval=0.001, cores=2, cycles=((0.010, 0.012),), controls=((1e-4, 1.05e-4),)
     )
     measurements.crowds["3.13.0", "p"] = (point,)
     steps: list[tuple[str, int, int]] = []

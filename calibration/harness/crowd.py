@@ -11,8 +11,10 @@ control that touches next to no memory is run under the same conditions and pays
 Each number of threads has a process of its own, one thread too: where eight threads have mixed
 their memory, even one that is alone is not as fast as in a process without the others.
 
-Threads that may have a core each are pinned to it: two that sleep most of the time stay on one
-core for seconds or on two, as it happens, and only on two do they cost each other anything.
+Two threads are pinned, to one core or to one each: left to themselves they stay on one core for
+seconds or on two, as it happens. On two cores the GIL, and what its last holder had in its hands,
+comes from another core's caches; on one core the others leave their data in the thread's own. The
+two cost differently, and many threads that run where they like pay a mixture of both.
 
 A machine changes its speed, and that of each core, within milliseconds. So a gauge between tasks
 reads the speed of the moment, and a task's time counts in readings of it. Phases are short and
@@ -22,12 +24,12 @@ with the control.
 
 Without a GIL only the scheduler has threads take turns. What they cost each other when they run at
 the same time (shared objects, locks, the memory map of their process) comes not from turns, so
-there each thread has a process of its own, and one on every core stands for the one alone.
+there each thread has a process of its own.
 
-Output: ``{"points": [{"threads", "interval", "cycles": [[alone, crowded], ...], "controls":
-[[alone, crowded], ...]}, ...]}``, each the mean processor time of a task over that of the gauge's
-loop; or ``{"error": "one line"}`` with exit status 1. Points in which no task could be completed
-have no cycles.
+Output: ``{"points": [{"threads", "interval", "cores", "cycles": [[alone, crowded], ...],
+"controls": [[alone, crowded], ...]}, ...]}``, each the mean processor time of a task over that of
+the gauge's loop; or ``{"error": "one line"}`` with exit status 1. Points in which no task could be
+completed have no cycles.
 """
 
 import argparse
@@ -41,10 +43,21 @@ from typing import Any
 
 WORKER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "worker.py")
 CALL = 3
-#: Threads and switch interval, the latter in seconds.
-POINTS = ((2, 0.0001), (2, 0.001), (4, 0.0001), (8, 0.0003), (8, 0.003))
+#: Threads, switch interval in seconds, and on how many cores (0: wherever they like).
+Point = tuple[int, float, int]
+
+POINTS = (
+    (2, 0.0001, 2),
+    (2, 0.001, 2),
+    (2, 0.0003, 1),
+    (4, 0.0003, 1),
+    (8, 0.0003, 1),
+    (4, 0.005, 1),
+    (4, 0.0001, 0),
+    (8, 0.0003, 0),
+)
 #: Without a GIL turns come only from the scheduler, and only with more threads than cores.
-POINTS_WITHOUT_GIL = ((8, 0.003),)
+POINTS_WITHOUT_GIL = ((2, 0.003, 1), (4, 0.003, 1))
 #: What begins earlier in a phase does not count: a thread that has slept for a while goes on
 #: slowly, on a core that has slept, with caches that others have filled.
 RESUMING_TIME = 0.008
@@ -79,6 +92,12 @@ def execute(path: str) -> dict[str, Any]:
 
 def with_gil() -> bool:
     return bool(getattr(sys, "_is_gil_enabled", lambda: True)())
+
+
+def possible(points: Any) -> tuple[Point, ...]:
+    """Return those of the points that this machine's cores allow."""
+    cores = len(os.sched_getaffinity(0))
+    return tuple(tuple(point) for point in points if point[2] <= cores)
 
 
 class Crowd:
@@ -174,10 +193,10 @@ class Crowd:
         task_time = sum(spent for spent, _ in self.spent) / done
         return float(task_time / self.usual_reading(self.readings))
 
-    def pin(self, place: int | None) -> None:
-        """Pin each thread to a core, the first to that at ``place``; None lets all run anywhere."""
+    def pin(self, place: int, spread: int) -> None:
+        """Pin the threads to ``spread`` cores in turn, the first to that at ``place``."""
         for number, thread in enumerate(self.ids):
-            core = None if place is None else self.cores[(place + number) % len(self.cores)]
+            core = self.cores[(place + number % spread) % len(self.cores)] if spread else None
             os.sched_setaffinity(thread, self.cores if core is None else {core})
 
 
@@ -205,9 +224,9 @@ class Member:
             raise RuntimeError(answer["error"])
         return answer["value"]
 
-    def begin(self, control: bool, interval: float, length: float, place: int | None) -> None:
-        """Begin a phase; the answer will be a task's mean time in the gauge's, or None."""
-        command = {"control": control, "interval": interval, "length": length, "place": place}
+    def begin(self, control: bool, interval: float, length: float, cores: tuple[int, int]) -> None:
+        """Begin a phase on cores from where on and how many; the answer is that of `Crowd.run`."""
+        command = {"control": control, "interval": interval, "length": length, "cores": cores}
         os.write(self.commands, json.dumps(command).encode() + b"\n")
 
 
@@ -221,7 +240,7 @@ def serve(path: str, threads: int, commands: int, answers: int) -> None:
             for line in told:
                 command = json.loads(line)
                 sys.setswitchinterval(command["interval"])
-                crowd.pin(command["place"])
+                crowd.pin(*command["cores"])
                 todo = (control,) if command["control"] else crowd.calls
                 value = crowd.run(todo, command["length"])
                 print(json.dumps({"value": value}), file=tells, flush=True)
@@ -231,14 +250,16 @@ def serve(path: str, threads: int, commands: int, answers: int) -> None:
 
 
 def run_together(
-    members: list[Member], control: bool, interval: float, length: float, place: int | None
+    members: list[Member], control: bool, interval: float, length: float, cores: tuple[int, int]
 ) -> float | None:
-    """Run a phase in all of them, the first on the core at ``place``, the next on the next one.
+    """Run a phase in all of them, on so many cores from a place on: threads or, of several, each.
 
     Return the mean time of a task in the gauge's, None where one of them completed none.
     """
+    place, spread = cores
     for number, member in enumerate(members):
-        member.begin(control, interval, length, None if place is None else place + number)
+        at = cores if len(members) == 1 or not spread else (place + number % spread, 1)
+        member.begin(control, interval, length, at)
     times = [member.answer() for member in members]
     return sum(times) / len(times) if all(times) else None
 
@@ -246,52 +267,47 @@ def run_together(
 class Crowds:
     """Processes for each number of threads, and one for the thread that is alone."""
 
-    def __init__(self, path: str, points: tuple[tuple[int, float], ...]) -> None:
-        self.cores = os.sched_getaffinity(0)
+    def __init__(self, path: str, points: tuple[Point, ...]) -> None:
+        counts = {threads for threads, _, _ in points}
         if with_gil():
             self.lone = [Member(path, 1)]
-            self.members = {threads: [Member(path, threads)] for threads, _ in points}
+            self.members = {threads: [Member(path, threads)] for threads in counts}
         else:
-            most = max(threads for threads, _ in points)
-            everyone = [Member(path, 1) for _ in range(most)]
-            self.lone = everyone[: len(self.cores)]
-            self.members = {threads: everyone[:threads] for threads, _ in points}
+            everyone = [Member(path, 1) for _ in range(max(counts))]
+            self.lone = everyone[:1]
+            self.members = {threads: everyone[:threads] for threads in counts}
 
-    def compared(
-        self, threads: int, interval: float, turn: int, *, control: bool
-    ) -> list[float] | None:
+    def compared(self, point: Point, turn: int, *, control: bool) -> list[float] | None:
         """Return a task's time alone, on two cores in turn, and in the crowd, in the gauge's."""
+        threads, interval, spread = point
         # The control's tasks are short: any phase holds many of them.
         tasks = 0.0 if control else LEAST_TASKS * self.lone[0].task_time
         alone = min(max(ALONE, tasks), LONGEST)
         crowded = min(max(CROWDED, tasks * threads, LEAST_TURNS * interval * threads), LONGEST)
         lone: list[Any] = []
         among: list[Any] = []
-        apart = threads <= len(self.cores)
         for place in (2 * turn, 2 * turn + 1):
-            lone.append(run_together(self.lone, control, interval, alone, place))
-            among_at = place if apart else None
-            among.append(run_together(self.members[threads], control, interval, crowded, among_at))
+            lone.append(run_together(self.lone, control, interval, alone, (place, 1)))
+            crowd = self.members[threads]
+            among.append(run_together(crowd, control, interval, crowded, (place, spread)))
         if not all(lone + among):
             return None
         return [sum(lone) / len(lone), sum(among) / len(among)]
 
 
-def measure(crowds: Crowds, points: tuple[tuple[int, float], ...], until: float) -> list[Any]:
+def measure(crowds: Crowds, points: tuple[Point, ...], until: float) -> list[Any]:
     """Go round the points until the time is over, each at least once."""
     found: list[dict[str, Any]] = [
-        {"threads": threads, "interval": interval, "cycles": [], "controls": []}
-        for threads, interval in points
+        {"threads": threads, "interval": interval, "cores": spread, "cycles": [], "controls": []}
+        for threads, interval, spread in points
     ]
     turn = 0
     while turn == 0 or time.perf_counter() < until:
-        for point in found:
+        for point, measured in zip(points, found, strict=True):
             for kind in ("cycles", "controls") if turn % CONTROL_EVERY == 0 else ("cycles",):
-                cycle = crowds.compared(
-                    point["threads"], point["interval"], turn, control=kind == "controls"
-                )
+                cycle = crowds.compared(point, turn, control=kind == "controls")
                 if cycle is not None:
-                    point[kind].append(cycle)
+                    measured[kind].append(cycle)
         turn += 1
     return found
 
@@ -300,6 +316,7 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(description="Time a program's tasks alone and in a crowd.")
     parser.add_argument("program")
     parser.add_argument("--time", type=float, default=3.0)
+    parser.add_argument("--points", type=json.loads, help="[[threads, interval, cores], ...]")
     options = parser.parse_args(argv)
     answers = os.fdopen(os.dup(1), "w")
     # What the program prints must not get between the answers, nor fill a pipe.
@@ -307,7 +324,8 @@ def main(argv: list[str]) -> int:
     os.dup2(null, 1)
     os.dup2(null, 2)
     try:
-        points = POINTS if with_gil() else POINTS_WITHOUT_GIL
+        usual = POINTS if with_gil() else POINTS_WITHOUT_GIL
+        points = possible(options.points or usual)
         crowds = Crowds(options.program, points)
         answer: dict[str, Any] = {
             "points": measure(crowds, points, time.perf_counter() + options.time)
