@@ -15,8 +15,14 @@ changes faster than the turns; `at_even_speed` takes it off.
 A process that goes on finds its caches cold and starts a little late: a window counts from when
 that is over. Else the shorter windows would look slower.
 
-Stopping and continuing leaves the cores' queues unequal for a while, which the longest response
-times show. The layout therefore also runs once without being stopped: its tails come from there.
+Threads that go on start on whatever core is idle at that moment. Those that share a GIL find
+together again on one core within 0.2 s, if others share another GIL; until then it comes from the
+other core more often, and the layout is 7 to 14 % slower than if it had not been stopped. Windows
+of such a layout count from when that is over, too, and are longer.
+
+Stopping and continuing also leaves the cores' queues unequal for a while, which the longest
+response times show. The layout therefore also runs once without being stopped: its tails come from
+there.
 
 Limit: timers run on while a process is stopped, so that every window begins with the time-outs
 that came due. Windows last at least twenty switch intervals for that reason.
@@ -46,8 +52,9 @@ from gilplan.calibration.realrun import (
     steps_child,
 )
 from gilplan.calibration.steps import StepSamples
+from gilplan.model.bounds import gil_count
 from gilplan.model.errors import MeasurementFailed
-from gilplan.model.layout import Layout
+from gilplan.model.layout import GilMode, Layout
 from gilplan.model.quota import DEFAULT_PERIOD
 
 INTERVALS_PER_WINDOW = 20
@@ -65,8 +72,11 @@ RESUMING_TIME = 0.008
 #: must live as long as its turns.
 TURN_OVERHEAD = 0.02
 #: How long the kernel takes to spread a layout's threads over the cores (kernel/sched/fair.c
-#: balances busy cores every few ticks).
+#: balances busy cores every few ticks), and those that share a GIL to find together. In traces of
+#: two processes of two and four threads hand-offs from core to core ended 0.2 s after they went on.
 SETTLING_TIME = 0.3
+#: Windows that begin so late are worth waiting for only if they are as long.
+SETTLED_WINDOW = 0.2
 
 Span = tuple[int, int]
 
@@ -90,7 +100,7 @@ class Turns:
         """The length of a window of this layout."""
         period = 0.0 if layout.quota is None else layout.quota_period or DEFAULT_PERIOD
         return max(
-            self.window,
+            SETTLED_WINDOW if _groups_form(layout) else self.window,
             INTERVALS_PER_WINDOW * layout.effective_switch_interval,
             PERIODS_PER_WINDOW * period,
         )
@@ -101,9 +111,9 @@ class Turns:
 
     def time_of(self, layout: Layout) -> float:
         """How long the whole takes, both sides' turns together."""
-        overhead = RESUMING_TIME + TURN_OVERHEAD
-        turn = self.window_of(layout) + self.reference_window + 2 * overhead
-        return self.warmup + self.count_of(layout) * turn + self.reference_window + overhead
+        pause = RESUMING_TIME + TURN_OVERHEAD + self.reference_window
+        turn = resuming_time(layout) + TURN_OVERHEAD + self.window_of(layout)
+        return self.warmup + self.count_of(layout) * (turn + pause) + pause
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,8 +123,9 @@ class PairedRun:
     ``run`` counts the time that the layout was not stopped; ``rates`` are its tasks per second
     in each turn and ``reference_rates`` those of the single thread around it, ``(turns,)``;
     ``slowness`` is the logarithm of the gauge's time in the layout over that in the single thread,
-    NaN where one of them was not read, ``(turns,)``; ``reference`` holds the single thread's step
-    times. ``uninterrupted`` is the same layout without turns.
+    NaN where one of them was not read, ``(turns,)``; ``windows`` is what counts of each turn, in
+    seconds of the run, ``(turns, 2)``, empty for all of it; ``reference`` holds the single thread's
+    step times. ``uninterrupted`` is the same layout without turns.
     """
 
     run: RealRun
@@ -123,6 +134,7 @@ class PairedRun:
     reference_rates: tuple[float, ...]
     reference: StepSamples
     slowness: tuple[float, ...] = ()
+    windows: tuple[tuple[float, float], ...] = ()
 
     @property
     def relative_throughput(self) -> float:
@@ -138,11 +150,12 @@ class PairedRun:
         a closed loop without think time the one is the workers over the other (Little's law).
         """
         if percentile <= MEDIAN:
-            run, pace = self.run, float(np.mean(self.reference_rates)) / single
+            windows = self.windows or (self.run.window,)
+            times = np.concatenate([self.run.response_times_in(*window) for window in windows])
+            pace = float(np.mean(self.reference_rates)) / single
         else:
-            run = self.uninterrupted
-            pace = run.throughput / (single * self.relative_throughput)
-        times = run.response_times
+            times = self.uninterrupted.response_times
+            pace = self.uninterrupted.throughput / (single * self.relative_throughput)
         return float(np.percentile(times, percentile)) * pace if len(times) else None
 
     @property
@@ -203,7 +216,7 @@ def _take_turns(
     ``lifetime`` has room for.
     """
     started_at, ends_at = lifetime
-    window = RESUMING_TIME + turns.window_of(layout)
+    window = resuming_time(layout) + turns.window_of(layout)
     cores = sorted(os.sched_getaffinity(0))[: layout.cores]
     sleep(max(started_at / 1e9 + turns.warmup - perf_counter_ns() / 1e9, 0))
     child.stop()
@@ -262,15 +275,16 @@ def _paired(
         raise MeasurementFailed(f"{program} as {layout}: a turn of the single thread did no task")
     gauge = np.concatenate([np.reshape(row, (-1, 2)) for row in answer["gauge"]])
     gauge[:, 0] += started_at
-    readings = _readings(gauge, _settled(spans[1:]))
+    readings = _readings(gauge, _settled(spans[1:], resuming_time(layout)))
     around = _readings(np.reshape(timed[0]["gauge"], (-1, 2)), settled)
+    windows = tuple(
+        (float(begin) + resuming_time(layout), float(end)) for begin, end in pairwise(edges[1:])
+    )
     return PairedRun(
         run=run,
         uninterrupted=uninterrupted,
-        rates=tuple(
-            run.throughput_in(float(begin) + RESUMING_TIME, float(end))
-            for begin, end in pairwise(edges[1:])
-        ),
+        windows=windows,
+        rates=tuple(run.throughput_in(*window) for window in windows),
         reference_rates=tuple((before + after) / 2 for before, after in pairwise(rates)),
         reference=reference,
         slowness=tuple(
@@ -279,9 +293,19 @@ def _paired(
     )
 
 
-def _settled(spans: Sequence[Span]) -> list[Span]:
+def resuming_time(layout: Layout) -> float:
+    """Return how long a layout that goes on is slower than before, seconds."""
+    return SETTLING_TIME if _groups_form(layout) else RESUMING_TIME
+
+
+def _groups_form(layout: Layout) -> bool:
+    """Return whether there are several GILs, each with several threads."""
+    return layout.gil is not GilMode.DISABLED and 1 < gil_count(layout) < layout.workers
+
+
+def _settled(spans: Sequence[Span], resuming_time: float = RESUMING_TIME) -> list[Span]:
     """Leave out the while for which a process that goes on is slower."""
-    return [(begin + round(RESUMING_TIME * 1e9), end) for begin, end in spans]
+    return [(begin + round(resuming_time * 1e9), end) for begin, end in spans]
 
 
 def _readings(gauge: NDArray[Any], spans: Sequence[Span]) -> NDArray[np.float64]:

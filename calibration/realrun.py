@@ -59,7 +59,10 @@ class RealRun:
 
         The loop is closed without think time, so a task starts when the one before completes.
         """
-        begin, end = self.window
+        return self.response_times_in(*self.window)
+
+    def response_times_in(self, begin: float, end: float) -> NDArray[np.float64]:
+        """Return those of the tasks that completed in ``[begin, end)``."""
         parts = []
         for row in self.completed_at:
             completed = np.asarray(row)

@@ -14,12 +14,15 @@ from gilplan.calibration.builds import find_builds
 from gilplan.calibration.child import SIGNAL_THREAD, Child
 from gilplan.calibration.pairing import (
     LEAST_TURNS,
+    RESUMING_TIME,
+    SETTLING_TIME,
     PairedRun,
     Turns,
     _rates,
     _readings,
     _unstopped,
     measure_paired,
+    resuming_time,
 )
 from gilplan.calibration.realrun import RealRun, shipped_programs
 from gilplan.calibration.steps import StepSamples
@@ -120,6 +123,22 @@ def test_long_switch_interval_gets_fewer_and_longer_turns():
     assert turns.count_of(LAYOUT) == 24
     assert turns.window_of(slow) == pytest.approx(1.0)
     assert turns.count_of(slow) == LEAST_TURNS
+
+
+@pytest.mark.parametrize(
+    ("processes", "threads", "settles"), [(2, 2, True), (1, 4, False), (4, 1, False)]
+)
+def test_windows_of_several_shared_gils_begin_once_their_threads_have_gathered(
+    processes: int, threads: int, settles: bool
+):
+    layout = Layout(build="3.13.0", processes=processes, threads=threads, gil=GilMode.OWN)
+    turns = Turns(count=8, window=0.1, reference_window=0.04, warmup=0.1, uninterrupted=0.3)
+    assert resuming_time(layout) == (SETTLING_TIME if settles else RESUMING_TIME)
+    # As much counts, in fewer turns, and the layout lives for all of them.
+    assert turns.count_of(layout) * turns.window_of(layout) == pytest.approx(0.8)
+    assert turns.time_of(layout) > turns.count_of(layout) * (
+        resuming_time(layout) + turns.window_of(layout) + RESUMING_TIME + turns.reference_window
+    )
 
 
 @pytest.mark.interpreters
