@@ -20,8 +20,8 @@ from gilplan.calibration.crowd import control_ratios, measure_crowd
 from gilplan.calibration.crowd_model import CrowdModel
 from gilplan.calibration.harness.crowd import POINTS
 from gilplan.calibration.profile import Profile, default_path, load
-from gilplan.calibration.realrun import shipped_programs
-from gilplan.calibration.steps import measure_steps, workload_from_steps
+from gilplan.calibration.realrun import measure_steps, shipped_programs
+from gilplan.calibration.steps import workload_from_steps
 
 #: Threads, switch interval in seconds, on how many cores: not those that are fitted.
 OTHERS = (
@@ -33,6 +33,9 @@ OTHERS = (
     (4, 5e-4, 0),
     (8, 3e-3, 0),
 )
+
+#: How a point's number of cores reads.
+CORES = ("any core", "one core", "two cores")
 
 
 def compare(build: Build, name: str, profile: Profile, time: float) -> None:
@@ -50,7 +53,7 @@ def compare(build: Build, name: str, profile: Profile, time: float) -> None:
     print(f"{build.name} {name}: {cold}")
     for point in points:
         simulated = model.ratio(workload, cold, point.condition, alone)
-        cores = f"{point.cores} cores" if point.cores else "any core"
+        cores = CORES[point.cores]
         print(
             f"  {point.threads} on {cores} at {point.interval * 1e3:4g} ms: "
             f"x {point.ratio:.2f}, model x {simulated:.2f}"
