@@ -53,7 +53,7 @@ from gilplan.calibration.realrun import (
 )
 from gilplan.calibration.steps import StepSamples
 from gilplan.model.bounds import gil_count
-from gilplan.model.errors import MeasurementFailed
+from gilplan.model.errors import MachineBusy, MeasurementFailed
 from gilplan.model.layout import GilMode, Layout
 from gilplan.model.quota import DEFAULT_PERIOD
 
@@ -179,7 +179,8 @@ def measure_paired(
     The single thread is of the same build, or of ``reference``, so that layouts of several
     builds can be compared.
 
-    Raises `MeasurementFailed` when either cannot run, crashes or does not end.
+    Raises `MeasurementFailed` when either cannot run, crashes or does not end, `MachineBusy` when
+    there was no time for their turns.
     """
     time = turns.time_of(layout)
     beside = reference or build
@@ -193,7 +194,7 @@ def measure_paired(
                 child, single, (started_at, ends_at), layout, turns
             )
             if len(spans) <= LEAST_COMPARED:
-                raise MeasurementFailed(
+                raise MachineBusy(
                     f"{program.stem} as {layout}: too few turns in its {time:.2g} s; "
                     "something else keeps the machine busy"
                 )

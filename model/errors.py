@@ -60,6 +60,10 @@ class MeasurementFailed(GilplanError):
     """A real run crashed, hung, or left nothing to measure."""
 
 
+class MachineBusy(MeasurementFailed):
+    """Something else took the time that the measurement was to have: it may go well again."""
+
+
 class StoreError(GilplanError):
     """The file that a sweep keeps its outcomes in cannot be opened, read or written."""
 

@@ -5,10 +5,12 @@ import os
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from gilplan.calibration import validation
 from gilplan.calibration.builds import Build, find_builds
 from gilplan.calibration.crowd import CrowdPoint
 from gilplan.calibration.pairing import PairedRun, Turns
@@ -24,7 +26,7 @@ from gilplan.calibration.validation import (
 )
 from gilplan.calibration.validation_result import METHODS, Row
 from gilplan.model.bounds import processor_sharing
-from gilplan.model.errors import GilplanError
+from gilplan.model.errors import GilplanError, MachineBusy
 from gilplan.model.layout import GilMode, Layout
 from gilplan.model.prediction import Prediction
 from gilplan.model.statistics import Interval
@@ -152,6 +154,27 @@ def test_cold_caches_are_fitted_alike_by_workers_and_say_how_far_they_are(profil
         assert measurements.workloads(profile, executor=executor) == alone
     assert alone["3.13.0", "p"].cold_start is not None
     assert steps == [("fitted p on 3.13.0", 1, 1)]
+
+
+@pytest.mark.parametrize("busy", [1, 2])
+def test_turns_that_something_else_took_are_tried_once_more(monkeypatch, busy: int):
+    study = replace(STUDY, cells=(CELL,), repeats=1)
+    known = measured_at(80)
+    answers = iter([MachineBusy("too few turns")] * busy + [known.runs[CELL][0]])
+
+    def measured(*_: object) -> PairedRun:
+        answer = next(answers)
+        if isinstance(answer, MachineBusy):
+            raise answer
+        return answer
+
+    steps = known.steps["3.13.0", "p"]
+    monkeypatch.setattr(validation, "measure_paired", measured)
+    monkeypatch.setattr(validation, "measure_steps", lambda *_, **__: steps)
+    monkeypatch.setattr(validation, "measure_crowd", lambda *_, **__: ())
+    found = measure(study, BUILDS, {"p": Path("p.py")})
+    assert (CELL in found.runs) == (busy == 1)
+    assert (CELL in found.failures) == (busy == 2)
 
 
 def test_row_compares_prediction_with_the_mean_of_the_turns(profile):
