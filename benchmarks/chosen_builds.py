@@ -1,7 +1,10 @@
 """Which builds a benchmark runs on: of the profile's those on the machine, or some of them."""
 
+import argparse
+
 from gilplan.calibration.builds import Build, find_builds, newest_of_each_series
-from gilplan.calibration.profile import Profile
+from gilplan.calibration.profile import Profile, default_path, load
+from gilplan.model.errors import GilplanError
 
 
 def chosen_builds(profile: Profile, wanted: str, *, free_threaded: bool = True) -> list[Build]:
@@ -17,3 +20,12 @@ def chosen_builds(profile: Profile, wanted: str, *, free_threaded: bool = True) 
         return builds
     names = {profile.runtime(name).build for name in wanted.split(",")}
     return [build for build in builds if build.name in names]
+
+
+def profile_and_builds(parser: argparse.ArgumentParser, wanted: str) -> tuple[Profile, list[Build]]:
+    """Return the machine's profile and the wanted builds with a GIL; one line if there are none."""
+    try:
+        profile = load(default_path())
+        return profile, chosen_builds(profile, wanted, free_threaded=False)
+    except GilplanError as error:
+        parser.error(str(error))

@@ -11,16 +11,16 @@ tell of points that were not measured (`ColdStart`). The machine's profile shoul
 idle machine with two cores or more.
 """
 
-import argparse
+from pathlib import Path
 
-from chosen_builds import chosen_builds
+from each_program import for_each_program
 
 from gilplan.calibration.builds import Build
 from gilplan.calibration.crowd import control_ratios, measure_crowd
 from gilplan.calibration.crowd_model import CrowdModel
 from gilplan.calibration.harness.crowd import POINTS
-from gilplan.calibration.profile import Profile, default_path, load
-from gilplan.calibration.realrun import measure_steps, shipped_programs
+from gilplan.calibration.profile import Profile
+from gilplan.calibration.realrun import measure_steps
 from gilplan.calibration.steps import workload_from_steps
 
 #: Threads, switch interval in seconds, on how many cores: not those that are fitted.
@@ -38,44 +38,33 @@ OTHERS = (
 CORES = ("any core", "one core", "two cores")
 
 
-def compare(build: Build, name: str, profile: Profile, time: float) -> None:
+def compare(build: Build, program: Path, profile: Profile, time: float) -> None:
     """Measure one program's crowds and print them beside the model's."""
-    program = shipped_programs()[name]
+    name = program.stem
     workload = workload_from_steps(name, measure_steps(build, program, time=0.5), build.name)
     points = measure_crowd(build, program, time=time, points=POINTS + OTHERS)
     fitted = [point for point in points if point.condition in POINTS]
     model = CrowdModel(profile.runtime(build.name), profile.machine, control_ratios([points]))
     cold = model.cold_start(fitted, workload)
-    alone = model.cost(workload, 1, POINTS[0][1]).task_time
     if cold is None:
         print(f"{build.name} {name}: gives up the GIL too often for a fit")
         return
+    alone = model.cost(workload, 1, POINTS[0][1]).task_time
     print(f"{build.name} {name}: {cold}")
     for point in points:
         simulated = model.ratio(workload, cold, point.condition, alone)
-        cores = CORES[point.cores]
         print(
-            f"  {point.threads} on {cores} at {point.interval * 1e3:4g} ms: "
+            f"  {point.threads} on {CORES[point.cores]} at {point.interval * 1e3:4g} ms: "
             f"x {point.ratio:.2f}, model x {simulated:.2f}"
             f"{' (fitted)' if point.condition in POINTS else ''}",
             flush=True,
         )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="What threads pay for each other's turns.")
-    parser.add_argument("--builds", default="", help="such as 3.13,3.14; default: all known")
-    parser.add_argument("--programs", default="sort_records,csv_statistics,json_transform")
-    parser.add_argument("--time", type=float, default=20.0, help="seconds of each program")
-    options = parser.parse_args()
-    programs, names = shipped_programs(), options.programs.split(",")
-    if unknown := [name for name in names if name not in programs]:
-        parser.error(f"no program {', '.join(unknown)}; there are {', '.join(sorted(programs))}")
-    profile = load(default_path())
-    for build in chosen_builds(profile, options.builds, free_threaded=False):
-        for name in names:
-            compare(build, name, profile, options.time)
-
-
 if __name__ == "__main__":
-    main()
+    for_each_program(
+        compare,
+        "What threads pay for each other's turns.",
+        programs="sort_records,csv_statistics,json_transform",
+        time=20.0,
+    )

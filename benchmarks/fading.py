@@ -10,18 +10,17 @@ which about half was; a task is longer than the first bins in some programs. In 
 slow-down falls as 1 / (1 + work / c) (`ColdStart`). Needs an idle machine with two cores or more.
 """
 
-import argparse
 from collections.abc import Sequence
+from pathlib import Path
 from statistics import mean
 
 import numpy as np
-from chosen_builds import chosen_builds
+from each_program import for_each_program
 from neighbours import answer
 from scipy.stats import trim_mean
 
 from gilplan.calibration.builds import Build
-from gilplan.calibration.profile import default_path, load
-from gilplan.calibration.realrun import shipped_programs
+from gilplan.calibration.profile import Profile
 
 THREADS = (2, 8)
 INTERVAL = 0.05
@@ -76,32 +75,23 @@ def by_work_done(tasks: Sequence[Sequence[tuple[int, int]]]) -> list[list[int]]:
     return bins
 
 
-def show(build: Build, name: str, path: str, threads: int, time: float) -> None:
+def show(build: Build, program: Path, _: Profile, time: float) -> None:
     """Measure one program and print its slow-down by work done."""
-    bins = by_work_done(answer(build, TASKS, path, threads, time))
-    upper = [EDGES[number] for number in range(len(EDGES)) if bins[number]]
-    times = [float(trim_mean(bin_, TRIMMED)) for bin_ in bins if bin_]
-    warm = mean(time for edge, time in zip(upper, times, strict=True) if edge > WARM_FROM)
-    shown = " ".join(
-        f"<{edge:g}: {time / warm - 1:+.0%}" for edge, time in zip(upper, times, strict=True)
-    )
-    print(f"{build.name:9} {name:16} {threads} threads, ms {shown}", flush=True)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description="How quickly cold caches warm up.")
-    parser.add_argument("--builds", default="", help="such as 3.13,3.14; default: all known")
-    parser.add_argument("--programs", default="sort_records,shortest_path,csv_statistics,xml_feed")
-    parser.add_argument("--time", type=float, default=10.0, help="seconds of each run")
-    options = parser.parse_args()
-    programs, names = shipped_programs(), options.programs.split(",")
-    if unknown := [name for name in names if name not in programs]:
-        parser.error(f"no program {', '.join(unknown)}; there are {', '.join(sorted(programs))}")
-    for build in chosen_builds(load(default_path()), options.builds, free_threaded=False):
-        for name in names:
-            for threads in THREADS:
-                show(build, name, str(programs[name]), threads, options.time)
+    for threads in THREADS:
+        bins = by_work_done(answer(build, TASKS, str(program), threads, time))
+        upper = [EDGES[number] for number in range(len(EDGES)) if bins[number]]
+        times = [float(trim_mean(bin_, TRIMMED)) for bin_ in bins if bin_]
+        warm = mean(time for edge, time in zip(upper, times, strict=True) if edge > WARM_FROM)
+        shown = " ".join(
+            f"<{edge:g}: {time / warm - 1:+.0%}" for edge, time in zip(upper, times, strict=True)
+        )
+        print(f"{build.name:9} {program.stem:16} {threads} threads, ms {shown}", flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    for_each_program(
+        show,
+        "How quickly cold caches warm up.",
+        programs="sort_records,shortest_path,csv_statistics,xml_feed",
+        time=10.0,
+    )

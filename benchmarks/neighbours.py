@@ -10,10 +10,10 @@ from statistics import median
 from typing import Any, TypeVar
 
 import numpy as np
-from chosen_builds import chosen_builds
+from chosen_builds import profile_and_builds
 
 from gilplan.calibration.builds import Build, find_builds
-from gilplan.calibration.profile import Profile, default_path, load
+from gilplan.calibration.profile import Profile
 from gilplan.calibration.refresh import refreshed
 from gilplan.model.arrivals import Closed
 from gilplan.model.durations import Deterministic
@@ -124,8 +124,7 @@ def run(compare: Callable[[Build, Profile, float], Rows], description: str, time
     options = parser.parse_args()
     if options.time <= 0:
         parser.error(f"--time must be more than 0 seconds, got {options.time:g}")
-    profile = load(default_path())
-    builds = chosen_builds(profile, options.builds, free_threaded=False)
+    profile, builds = profile_and_builds(parser, options.builds)
     here, rng = find_builds()[0], np.random.default_rng(0)
     rows: Rows = []
     for build in builds:

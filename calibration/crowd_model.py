@@ -80,9 +80,10 @@ class CrowdModel:
             return None
         alone = self.cost(workload, 1, points[0].interval).task_time
         measured = np.array([point.ratio for point in points])
+        told = _told_by(points)
 
         def excess(figures: Floats) -> Floats:
-            tried = _cold_start(figures)
+            tried = _cold_start(told * figures)
             shown = np.array([self.ratio(workload, tried, p.condition, alone) for p in points])
             return np.concatenate((shown / measured - 1, HELD * (figures - BEGINNING)))
 
@@ -93,11 +94,10 @@ class CrowdModel:
             return (changes / steps[:, None]).T
 
         limits, scales = (LEAST, MOST), STEPS
-        return _cold_start(
-            least_squares(
-                excess, BEGINNING, jac=slopes, bounds=limits, x_scale=scales, max_nfev=TRIES
-            ).x
+        found = least_squares(
+            excess, BEGINNING, jac=slopes, bounds=limits, x_scale=scales, max_nfev=TRIES
         )
+        return _cold_start(told * found.x)
 
     def _signals_in_vain(self, workload: Workload) -> bool:
         """Return whether the GIL is taken back before the one who was signalled is awake."""
@@ -155,6 +155,13 @@ class CrowdModel:
             task_time=sum(each.thread.processor_time for each in run.workers) / tasks / 1e9,
             forced_switches=sum(gil.forced_switches for gil in run.gils) / tasks,
         )
+
+
+def _told_by(points: Sequence[CrowdPoint]) -> Floats:
+    """Return 0 for a slow-down that no point can show, 1 for the other figures."""
+    crowded = any(point.threads > point.cores for point in points)
+    moved = any(point.cores != 1 for point in points)
+    return np.array([crowded, True, moved, True], dtype=float)
 
 
 def _cold_start(figures: Floats) -> ColdStart:

@@ -30,7 +30,7 @@ from gilplan.calibration.steps import StepSamples, workload_from_steps
 from gilplan.calibration.study import Cell, Study
 from gilplan.calibration.validation_result import Row, Skipped, Validation
 from gilplan.model.bounds import amdahl, gils_at_once, one_interval_rule, processor_sharing
-from gilplan.model.errors import GilplanError, MachineBusy, MeasurementFailed
+from gilplan.model.errors import GilplanError, MeasurementFailed
 from gilplan.model.layout import Layout
 from gilplan.model.prediction import Prediction
 from gilplan.model.seen_on import SeenOn
@@ -188,15 +188,11 @@ def _see_threads(study: Study, name: str, build: Build, program: Path, into: Mea
 def _undisturbed(build: Build, program: Path, layout: Layout, turns: Turns) -> PairedRun:
     """Measure in turns, again while the host takes much away; return the least disturbed run.
 
-    Where something else took the turns, they are tried once more. What the host takes, it takes
-    from layouts that use all cores more than from the single thread beside them, so that their
-    turns do not cancel it.
+    What the host takes, it takes from layouts that use all cores more than from the single
+    thread beside them, so that their turns do not cancel it.
     """
     limit = STEAL_LIMIT * turns.time_of(layout) * len(os.sched_getaffinity(0))
-    try:
-        best = measure_paired(build, program, layout, turns)
-    except MachineBusy:
-        best = measure_paired(build, program, layout, turns)
+    best = measure_paired(build, program, layout, turns)
     for _ in range(STEAL_RETRIES):
         if best.run.steal_time <= limit:
             break

@@ -150,6 +150,7 @@ def test_where_only_two_threads_completed_tasks_these_tell_all(model: CrowdModel
     found = model.cold_start(tuple(p for p in points if p.cores == 2), workload(*COMPUTING))
     assert found is not None
     assert found.moved == pytest.approx(0.6, rel=0.25)
+    assert found.crowded == 0.0
 
 
 def test_pairs_that_contradict_each_other_are_met_in_the_middle(model: CrowdModel):
@@ -182,5 +183,6 @@ def test_without_a_gil_only_turns_on_the_cores_count(profile: Profile):
     )
     found = model.cold_start((point,), warm)
     assert found is not None
+    assert found.moved == 0.0
     shown = model.ratio(warm, found, point.condition, alone)
     assert shown == pytest.approx(1.2, abs=0.03)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gilplan.calibration import validation
+from gilplan.calibration import pairing, validation
 from gilplan.calibration.builds import Build, find_builds
 from gilplan.calibration.crowd import CrowdPoint
 from gilplan.calibration.pairing import PairedRun, Turns
@@ -169,7 +169,7 @@ def test_turns_that_something_else_took_are_tried_once_more(monkeypatch, busy: i
         return answer
 
     steps = known.steps["3.13.0", "p"]
-    monkeypatch.setattr(validation, "measure_paired", measured)
+    monkeypatch.setattr(pairing, "_measured_in_turns", measured)
     monkeypatch.setattr(validation, "measure_steps", lambda *_, **__: steps)
     monkeypatch.setattr(validation, "measure_crowd", lambda *_, **__: ())
     found = measure(study, BUILDS, {"p": Path("p.py")})
