@@ -46,6 +46,8 @@ PERCENTILES = (50, 95, 99)
 #: A cell is measured again when the host took more than this share of the processor time.
 STEAL_LIMIT = 0.02
 STEAL_RETRIES = 2
+#: So many cells of a regime tell its scatter between runs to a quarter (1 / sqrt(2 n)).
+LEAST_FOR_SCATTER = 8
 #: A 90 % interval's half-width in standard deviations of a normal.
 Z90 = 1.6448536269514722
 
@@ -230,14 +232,18 @@ def compare(
         program=lambda cell: cell.program,
         alike=lambda cell: gils_at_once(cell.layout, cores),
     )
-    scatter = scatter_between_runs(measured.values())
+    scatter = scatter_by_regime(measured, cores)
     try:
         for cell, workload, prediction in zip(cells, wanted, predictions, strict=True):
             if isinstance(prediction, str):
                 failures[cell] = prediction
                 continue
             single = measurements.steps[cell.layout.build, cell.program].rate
-            rows.append(_row(cell, workload, prediction, measured[cell], single, cores, scatter))
+            regime = Regime.of(cell.layout, cores)
+            row = _row(
+                cell, workload, prediction, measured[cell], single, cores, scatter[regime]
+            )
+            rows.append(row)
             if progress is not None:
                 progress(f"predicted {cell}", len(rows), len(cells))
     except KeyboardInterrupt:
@@ -250,11 +256,30 @@ def compare(
     )
 
 
+def scatter_by_regime(
+    measured: Mapping[Cell, Sequence[PairedRun]], cores: int
+) -> dict[Regime, float]:
+    """Return what one run differs from the next by what the workers compete for.
+
+    A layout whose workers have a core and a GIL each repeats itself better than one whose
+    workers may gather on one core in one run and not in the next. Over all where the cells of a
+    regime are too few to say.
+    """
+    by_regime: dict[Regime, list[Sequence[PairedRun]]] = {regime: [] for regime in Regime}
+    for cell, runs in measured.items():
+        by_regime[Regime.of(cell.layout, cores)].append(runs)
+    over_all = scatter_between_runs(measured.values())
+    return {
+        regime: scatter_between_runs(cells) if len(cells) >= LEAST_FOR_SCATTER else over_all
+        for regime, cells in by_regime.items()
+    }
+
+
 def scatter_between_runs(cells: Iterable[Sequence[PairedRun]]) -> float:
     """Return the relative standard deviation between runs of a cell beyond that within them.
 
-    One for all cells, from those that ran more than once: two runs of one cell alone would say
-    little. 0 where none did.
+    One for all cells given, from those that ran more than once: two runs of one cell alone would
+    say little. 0 where none did.
     """
     excess = []
     for runs in cells:

@@ -64,7 +64,10 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorSummary:
-    """Absolute relative errors of one method over all rows; ``coverage`` where it has intervals."""
+    """Absolute relative errors of one method over all rows; ``coverage`` where it has intervals.
+
+    Those called net have each row's repeatability taken off first.
+    """
 
     method: str
     cells: int
@@ -72,6 +75,8 @@ class ErrorSummary:
     percentile_90: float
     worst: float
     median_net: float
+    percentile_90_net: float
+    worst_net: float
     coverage: float | None = None
 
 
@@ -137,13 +142,16 @@ def _summary(method: str, rows: tuple[Row, ...], coverage: float | None) -> Erro
     """Summarise a method's errors; net ones have the measurement's repeatability taken off."""
     errors = np.abs([getattr(row, method) for row in rows])
     noise = np.array([row.repeatability or 0.0 for row in rows])
+    net = np.maximum(errors - noise, 0.0)
     return ErrorSummary(
         method=method,
         cells=len(rows),
         median=float(np.median(errors)),
         percentile_90=float(np.percentile(errors, 90)),
         worst=float(errors.max()),
-        median_net=float(np.median(np.maximum(errors - noise, 0.0))),
+        median_net=float(np.median(net)),
+        percentile_90_net=float(np.percentile(net, 90)),
+        worst_net=float(net.max()),
         coverage=coverage,
     )
 

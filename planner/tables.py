@@ -121,11 +121,19 @@ def error_table(validation: Validation) -> Table:
     """Return a row per method: the prediction and the rules of thumb, by their errors."""
     table = _table("absolute error of throughput")
     table.add_column("method")
-    for heading in ("cells", "median", "90th percentile", "worst", "median net of noise"):
+    headings = ("median", "90th percentile", "worst")
+    for heading in ("cells", *headings, *(f"{heading} net of noise" for heading in headings)):
         table.add_column(heading, justify="right")
     for summary in validation.summaries():
         method = summary.method.removeprefix("error").strip("_").replace("_", " ") or "gilplan"
-        errors = (summary.median, summary.percentile_90, summary.worst, summary.median_net)
+        errors = (
+            summary.median,
+            summary.percentile_90,
+            summary.worst,
+            summary.median_net,
+            summary.percentile_90_net,
+            summary.worst_net,
+        )
         table.add_row(method, str(summary.cells), *(f"{error:.1%}" for error in errors))
     return table
 

@@ -13,6 +13,7 @@ import pytest
 from gilplan.calibration import pairing, validation
 from gilplan.calibration.builds import Build, find_builds
 from gilplan.calibration.crowd import CrowdPoint
+from gilplan.calibration.model_error import Regime
 from gilplan.calibration.pairing import PairedRun, Turns
 from gilplan.calibration.realrun import RealRun, shipped_programs
 from gilplan.calibration.steps import StepSamples, StepTimes
@@ -22,6 +23,7 @@ from gilplan.calibration.validation import (
     compare,
     measure,
     scatter_between_runs,
+    scatter_by_regime,
     validate,
 )
 from gilplan.calibration.validation_result import METHODS, Row
@@ -189,22 +191,47 @@ def test_row_compares_prediction_with_the_mean_of_the_turns(profile):
     assert row.measured_p50 == pytest.approx(1 / 80, rel=0.15)
 
 
-def test_scatter_between_runs_is_what_that_within_them_leaves():
-    rng = np.random.default_rng(3)
+def two_processes(rng: np.random.Generator, between: float) -> list[PairedRun]:
+    """Return two runs whose speeds differ by ``between``, and their turns by 2 %."""
     (run,) = measured_at(80, 80).runs[CELL]
-    between, within = 0.03, 0.02
 
     def of_a_process() -> PairedRun:
         speed = 80 * (1 + between * rng.standard_normal())
         return replace(
             run,
-            rates=tuple(speed * (1 + within * rng.standard_normal()) for _ in range(9)),
+            rates=tuple(speed * (1 + 0.02 * rng.standard_normal()) for _ in range(9)),
             reference_rates=(100.0,) * 9,
         )
 
-    cells = [[of_a_process(), of_a_process()] for _ in range(400)]
+    return [of_a_process(), of_a_process()]
+
+
+def test_scatter_between_runs_is_what_that_within_them_leaves():
+    rng = np.random.default_rng(3)
+    between = 0.03
+    cells = [two_processes(rng, between) for _ in range(400)]
     assert scatter_between_runs(cells) == pytest.approx(between, rel=0.1)
     assert scatter_between_runs([runs[:1] for runs in cells]) == 0
+
+
+def test_each_regime_has_its_own_scatter_where_its_cells_suffice():
+    rng = np.random.default_rng(4)
+    behind_a_gil, apart = CELL.layout, Layout(build="3.13.0", processes=2, gil=GilMode.OWN)
+    crowded = Layout(build="3.13.0", processes=4, gil=GilMode.OWN)
+
+    def cells(layout: Layout, count: int, between: float) -> dict[Cell, list[PairedRun]]:
+        return {
+            Cell(program=f"p{n}", mode=layout.mode, layout=layout): two_processes(rng, between)
+            for n in range(count)
+        }
+
+    measured = (
+        cells(behind_a_gil, 200, 0.08) | cells(apart, 200, 0.02) | cells(crowded, 7, 0.5)
+    )
+    scatter = scatter_by_regime(measured, cores=2)
+    assert scatter[Regime.GIL] == pytest.approx(0.08, rel=0.15)
+    assert scatter[Regime.NOTHING] == pytest.approx(0.02, rel=0.15)
+    assert scatter[Regime.CORES] == scatter_between_runs(measured.values())
 
 
 def test_two_runs_that_differ_make_a_row_less_repeatable(profile):
@@ -239,7 +266,8 @@ def test_summary_tells_errors_coverage_and_what_is_left_beyond_the_noise(profile
     own = summaries[0]
     assert (own.cells, own.median, own.worst) == (1, pytest.approx(0.25), pytest.approx(0.25))
     noise = 1.645 * 10 / np.sqrt(3) / 80
-    assert own.median_net == pytest.approx(0.25 - noise, rel=0.01)
+    net = pytest.approx(0.25 - noise, rel=0.01)
+    assert (own.median_net, own.percentile_90_net, own.worst_net) == (net, net, net)
     assert own.coverage == 0.0
     covered = compare(STUDY, measured_at(98, 102), rule_of_thumb, profile=profile).summaries()[0]
     assert covered.coverage == 1.0
