@@ -240,9 +240,7 @@ def compare(
                 continue
             single = measurements.steps[cell.layout.build, cell.program].rate
             regime = Regime.of(cell.layout, cores)
-            row = _row(
-                cell, workload, prediction, measured[cell], single, cores, scatter[regime]
-            )
+            row = _row(cell, workload, prediction, measured[cell], single, cores, scatter[regime])
             rows.append(row)
             if progress is not None:
                 progress(f"predicted {cell}", len(rows), len(cells))

@@ -225,9 +225,7 @@ def test_each_regime_has_its_own_scatter_where_its_cells_suffice():
             for n in range(count)
         }
 
-    measured = (
-        cells(behind_a_gil, 200, 0.08) | cells(apart, 200, 0.02) | cells(crowded, 7, 0.5)
-    )
+    measured = cells(behind_a_gil, 200, 0.08) | cells(apart, 200, 0.02) | cells(crowded, 7, 0.5)
     scatter = scatter_by_regime(measured, cores=2)
     assert scatter[Regime.GIL] == pytest.approx(0.08, rel=0.15)
     assert scatter[Regime.NOTHING] == pytest.approx(0.02, rel=0.15)
