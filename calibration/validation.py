@@ -261,11 +261,12 @@ def scatter_by_regime(
 
     A layout whose workers have a core and a GIL each repeats itself better than one whose
     workers may gather on one core in one run and not in the next. Over all where the cells of a
-    regime are too few to say.
+    regime that ran more than once are too few to say.
     """
     by_regime: dict[Regime, list[Sequence[PairedRun]]] = {regime: [] for regime in Regime}
     for cell, runs in measured.items():
-        by_regime[Regime.of(cell.layout, cores)].append(runs)
+        if len(runs) > 1:
+            by_regime[Regime.of(cell.layout, cores)].append(runs)
     over_all = scatter_between_runs(measured.values())
     return {
         regime: scatter_between_runs(cells) if len(cells) >= LEAST_FOR_SCATTER else over_all

@@ -230,6 +230,8 @@ def test_each_regime_has_its_own_scatter_where_its_cells_suffice():
     assert scatter[Regime.GIL] == pytest.approx(0.08, rel=0.15)
     assert scatter[Regime.NOTHING] == pytest.approx(0.02, rel=0.15)
     assert scatter[Regime.CORES] == scatter_between_runs(measured.values())
+    once = measured | {cell: runs[:1] for cell, runs in measured.items() if cell.layout == apart}
+    assert scatter_by_regime(once, cores=2)[Regime.NOTHING] == scatter_between_runs(once.values())
 
 
 def test_two_runs_that_differ_make_a_row_less_repeatable(profile):
@@ -269,6 +271,15 @@ def test_summary_tells_errors_coverage_and_what_is_left_beyond_the_noise(profile
     assert own.coverage == 0.0
     covered = compare(STUDY, measured_at(98, 102), rule_of_thumb, profile=profile).summaries()[0]
     assert covered.coverage == 1.0
+
+
+def test_net_errors_have_each_rows_own_noise_taken_off(profile):
+    found = compare(STUDY, measured_at(80, 80), rule_of_thumb, profile=profile)
+    errors = ((0.1, 0.1), (-0.2, 0.05), (0.3, 0.25))
+    rows = tuple(replace(found.rows[0], error=e, repeatability=r) for e, r in errors)
+    own = replace(found, rows=rows).summaries()[0]
+    nets = (own.median_net, own.percentile_90_net, own.worst_net)
+    assert nets == pytest.approx((0.05, 0.13, 0.15))
 
 
 def test_failed_cell_has_a_reason_instead_of_a_row(profile):
