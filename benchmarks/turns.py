@@ -8,10 +8,13 @@ turn, and turns that follow each other in one thread are one. Of each turn it ma
 is, and after how many turns the same thread has the next one: 2 where two pass the GIL to and fro,
 as many as there are threads where they take turns fairly. Needs an idle machine with two cores
 or more.
+
+Simulated threads read where they run and have the GIL. So a thread that the one who asks has
+interrupted, and that comes back only to drop the GIL, has read last before that, here as there.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 from statistics import median
@@ -20,6 +23,7 @@ from neighbours import Rows, answer, computing_threads, one_interpreter, run, ti
 
 from gilplan.calibration.builds import Build
 from gilplan.calibration.profile import Profile
+from gilplan.model.recorder import State, Timeline
 from gilplan.model.workload import Workload
 
 INTERVALS = (1e-4, 5e-4, 1e-3)
@@ -81,17 +85,17 @@ class Turns:
         long = [turn for turn in turns if turn.end - turn.start >= SHORTEST]
         inorder = sorted(long, key=lambda turn: turn.start)
         groups = [list(group) for _, group in groupby(inorder, key=lambda turn: turn.thread)]
-        merged = [Turn(group[0].start, group[-1].end, group[0].thread) for group in groups]
+        joined = [Turn(group[0].start, group[-1].end, group[0].thread) for group in groups]
         last: dict[int, int] = {}
         counts: Counter[int] = Counter()
-        for number, turn in enumerate(merged):
+        for number, turn in enumerate(joined):
             if turn.thread in last:
                 counts[min(number - last[turn.thread], MOST)] += 1
             last[turn.thread] = number
         total = sum(counts.values())
         return cls(
-            length=median(turn.end - turn.start for turn in merged) / 1e9,
-            between=median(after.start - turn.end for turn, after in pairwise(merged)) / 1e9,
+            length=median(turn.end - turn.start for turn in joined) / 1e9,
+            between=median(after.start - turn.end for turn, after in pairwise(joined)) / 1e9,
             returns=tuple(counts[distance] / total for distance in range(2, MOST + 1)),
         )
 
@@ -113,11 +117,42 @@ def simulated(profile: Profile, build: str, threads: int, interval: float, time:
     workload = Workload(name="spin", tasks=computing_threads(1), build=build)
     layout = one_interpreter(profile, build, interval, threads=threads)
     timeline = timeline_of(profile, workload, layout, time)
-    return Turns.of(
-        Turn(start, end, thread)
-        for (start, _, thread), (end, _, _) in pairwise(timeline.gils)
-        if thread is not None
-    )
+    turns = [turn for number in range(threads) for turn in merged(reads(timeline, number))]
+    return Turns.of(turns)
+
+
+def reads(timeline: Timeline, thread: int) -> Iterator[Turn]:
+    """Yield the stretches in which a simulated thread has the GIL and a core, in order.
+
+    Not the last of a turn, if it has only come back to drop the GIL.
+    """
+    changes = [(at, thread if who == thread else None, None) for at, _, who in timeline.gils]
+    changes += [(at, thread, state) for at, who, state, _ in timeline.threads if who == thread]
+    holds, interrupted, since = False, False, None
+    for at, who, state in sorted(changes, key=lambda change: change[0]):
+        if state is None:
+            if holds and since is not None and not (interrupted and at - since < SHORTEST):
+                yield Turn(since, at, thread)
+            holds, interrupted, since = who is not None, False, at if who is not None else None
+        elif holds and state is State.WAITING_CORE and since is not None:
+            yield Turn(since, at, thread)
+            interrupted, since = True, None
+        elif holds and state is State.RUNNING and since is None:
+            since = at
+
+
+def merged(turns: Iterable[Turn]) -> Iterator[Turn]:
+    """Join stretches of one thread between which it does not miss the GIL or the core for long."""
+    last: Turn | None = None
+    for turn in turns:
+        if last is not None and turn.start - last.end <= SHORTEST:
+            last = Turn(last.start, turn.end, turn.thread)
+            continue
+        if last is not None:
+            yield last
+        last = turn
+    if last is not None:
+        yield last
 
 
 def compare(build: Build, profile: Profile, time: float) -> Rows:
