@@ -17,6 +17,8 @@ LONG_IDLE_TIME = "5e-2"
 HOME_SHARES = ("0.5", "0.6", "0.65", "0.7", "0.75", "0.8", "0.9")
 TIMEOUTS = ("1e-4", "2e-4", "5e-4", "1e-3", "2e-3", "5e-3", "1e-2", "2e-2")
 INTERVALS = ("1e-4", "5e-4", "1e-3", "5e-3")
+#: For how long the GIL's path is not used: `away`.
+TIMES_AWAY = ("1e-4", "2e-4", "5e-4", "1e-3", "2e-3", "5e-3")
 #: The one who asks has slept for so long: `queue_jump`.
 JUMP_INTERVALS = ("5e-4", "1e-3", "5e-3", "2e-2")
 KINDS = ",".join(Work)
@@ -86,6 +88,7 @@ def machine_measurements(reference: Build, cores: int, *, quick: bool) -> list[M
     others = [
         ("handoff", (",".join(INTERVALS), "--samples", str(130 * scale)), 0.95 * scale),
         ("retry", ("--samples", str(60 * scale)), 0.15 + 0.15 * scale),
+        ("away", (",".join(TIMES_AWAY), "--samples", str(20 * scale)), 0.4 + 2.6 * scale),
         ("queue_jump", (",".join(JUMP_INTERVALS), "--samples", str(80 * scale)), 0.2 + 6.4 * scale),
         ("stay", ("--samples", str(60 * scale)), 0.1 + 0.42 * scale),
         ("wake", (idle_times, "--samples", str(70 * scale), "--longest", "0.4"), 1.5 + 1.2 * scale),

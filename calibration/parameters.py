@@ -1,9 +1,6 @@
 """From a campaign's raw samples to the machine's and the builds' parameters."""
 
-from collections.abc import Sequence
-from itertools import chain
 from math import ceil
-from typing import Any
 
 import numpy as np
 
@@ -17,8 +14,8 @@ from gilplan.calibration.fits import (
     median_difference,
     median_over_rounds,
     ratio_of_means,
-    thinned,
 )
+from gilplan.calibration.hand_off_costs import hand_off_costs
 from gilplan.calibration.measurements import PROCESS_METHODS, counts_of
 from gilplan.calibration.object_costs import collector_costs, contentions
 from gilplan.calibration.scheduler_costs import (
@@ -30,23 +27,17 @@ from gilplan.calibration.scheduler_costs import (
     preemption_latency,
     stay_share,
 )
-from gilplan.model.durations import Empirical
+from gilplan.calibration.wake_ups import wake_latency
 from gilplan.model.errors import MeasurementFailed
 from gilplan.model.estimate import Estimate
-from gilplan.model.machine import IntervalFactors, IntervalLatencies, Machine, WakeLatency
+from gilplan.model.machine import Machine, WakeLatency
 from gilplan.model.runtime import Runtime, StartUp
 from gilplan.model.workload import Work
 
-HANDOFF_SAMPLES = 400
-#: With fewer an interval's own say less than its neighbours'.
-FEWEST_LATENCIES = 30
-WAKE_SAMPLES = 200
 #: Above any slack that people set; a fit that ends here did not find one.
 LONGEST_SLACK = 1e-3
 #: Waking by a timer and by another core differ by microseconds: no reason for a note.
 SLACK_TOLERANCE = 1e-5
-#: Idle states and the host's own scheduling spread wake-ups over a factor of about three.
-DISTURBED = 10
 
 
 def machine_from(
@@ -71,6 +62,9 @@ def machine_from(
     wake = wake_latency(samples, reference)
     slack = timer_slack(samples, reference, wake, rng)
     check_turns(samples, reference, ceil(base_slice / tick) * tick)
+    busy_signal = busy_signal_time(samples, reference, rng)
+    switch = context_switch_time(samples, reference, rng)
+    same_core = busy_signal.value + switch.value
     return Machine(
         identity=identity,
         cores=cores,
@@ -80,36 +74,13 @@ def machine_from(
         timer_slack=slack,
         overdue_wait_time=overdue_wait_time(samples, reference, rng),
         preemption_latency=preemption_latency(samples, reference, slack, rng),
-        busy_signal_time=busy_signal_time(samples, reference, rng),
-        context_switch_time=context_switch_time(samples, reference, rng),
+        busy_signal_time=busy_signal,
+        context_switch_time=switch,
         forced_switch_time=forced_switch_time(samples, reference, rng),
         base_slice=base_slice,
         tick=tick,
-        **hand_off_costs(samples, reference, rng),
+        **hand_off_costs(samples, reference, rng, same_core=same_core),
     )
-
-
-def hand_off_costs(samples: Samples, reference: str, rng: np.random.Generator) -> dict[str, Any]:
-    """Return what waking, signalling and handing over cost, by the name of `Machine`'s field.
-
-    Raises `MeasurementFailed` without wake-up or hand-off latencies or the cost of waiting.
-    """
-    awake = awake_share(samples, reference, rng)
-    return {
-        "wake_latency": wake_latency(samples, reference),
-        "handoff_latencies": handoff_latencies(samples, reference),
-        "overtaking_latencies": overtaking_latencies(samples, reference),
-        "retry_time": retry_time(samples, reference),
-        "awake_share": awake,
-        "awake_factors": awake_factors(samples, reference, awake.value),
-        "signal_time": median_difference(
-            signals(samples, reference),
-            samples.pooled(f"wake/{reference}", "quiet write"),
-            source="wake",
-            rng=rng,
-            floor=0.0,
-        ),
-    }
 
 
 def speed_curves(
@@ -150,115 +121,6 @@ def speed_curve(
     )
 
 
-def wake_latency(samples: Samples, reference: str) -> WakeLatency:
-    """Collect the wake-up latencies by idle time, less the cost of the calls around them.
-
-    One of many times the median is no way out of an idle state: the host had the core do something
-    else. It does so to threads that run, too, and is then part of every measured time.
-    """
-    key = f"wake/{reference}"
-    taken = samples.labelled(key, "idle")
-    if not taken:
-        raise MeasurementFailed("wake: the machine's wake-up latency was not measured")
-    call = float(np.median(samples.pooled(key, "call")))
-    idle_times = sorted(taken, key=float)
-    return WakeLatency(
-        idle_times=tuple(map(float, idle_times)),
-        latencies=tuple(
-            thinned([x - call for x in undisturbed(taken[text])], WAKE_SAMPLES)
-            for text in idle_times
-        ),
-        signal_factors=signal_factors(samples, reference, idle_times),
-        running_share=running_share(samples, reference, idle_times),
-    )
-
-
-def running_share(samples: Samples, reference: str, idle_times: Sequence[str]) -> float:
-    """Return in which part of a start's latency the thread has processor time already."""
-    key = f"wake/{reference}"
-    latencies, running = samples.labelled(key, "idle"), samples.labelled(key, "running")
-    shares = [
-        float(np.median(running[text])) / float(np.median(latencies[text]))
-        for text in idle_times
-        if running.get(text)
-    ]
-    if not shares:
-        samples.note("wake-up: assumed that a thread counts as running from the start")
-        return 1.0
-    return min(float(np.median(shares)), 1.0)
-
-
-def signals(samples: Samples, reference: str) -> list[float]:
-    """Pool the times of the calls that woke another core, whatever its idle time."""
-    return list(chain(*samples.labelled(f"wake/{reference}", "signal").values()))
-
-
-def signal_factors(samples: Samples, reference: str, idle_times: list[str]) -> tuple[float, ...]:
-    """Relate what waking costs after each idle time to what it costs after any; () if nothing."""
-    key = f"wake/{reference}"
-    call = float(np.median(samples.pooled(key, "quiet write")))
-    typical = float(np.median(signals(samples, reference))) - call
-    if typical <= 0:
-        return ()
-    return tuple(
-        max(float(np.median(samples.pooled(key, f"signal {time}"))) - call, 0.0) / typical
-        for time in idle_times
-    )
-
-
-def undisturbed(latencies: Sequence[float]) -> list[float]:
-    """Leave out the latencies beyond ten times their median."""
-    limit = DISTURBED * float(np.median(latencies))
-    return [latency for latency in latencies if latency <= limit]
-
-
-def handoff_latencies(samples: Samples, reference: str) -> IntervalLatencies:
-    """Return the hand-off gaps at each switch interval."""
-    found = latencies_by_interval(samples.labelled(f"handoff/{reference}", "gap"))
-    if not found:
-        raise MeasurementFailed(
-            "handoff: the GIL's hand-off latency was not measured; name a build with a GIL"
-        )
-    return found
-
-
-def overtaking_latencies(samples: Samples, reference: str) -> IntervalLatencies:
-    """Return the times of the hand-offs to one who overtook an older waiter, at each interval."""
-    found = latencies_by_interval(samples.labelled(f"queue_jump/{reference}", "overtaking"))
-    if not found:
-        samples.note("hand-off: assumed to take no longer past an older waiter, not measured")
-        return handoff_latencies(samples, reference)
-    return found
-
-
-def latencies_by_interval(measured: dict[str, list[float]]) -> IntervalLatencies:
-    """Thin out the latencies at each interval, without those in which something else ran.
-
-    That are those beyond ten times the median over all intervals. An interval with few is left out.
-    """
-    pooled = list(chain(*measured.values()))
-    if not pooled:
-        return ()
-    limit = DISTURBED * float(np.median(pooled))
-    usable = {text: [time for time in times if time <= limit] for text, times in measured.items()}
-    least = min(FEWEST_LATENCIES, max(map(len, usable.values())))
-    return tuple(
-        (float(text), thinned(usable[text], HANDOFF_SAMPLES))
-        for text in sorted(usable, key=float)
-        if len(usable[text]) >= least
-    )
-
-
-def retry_time(samples: Samples, reference: str) -> Empirical:
-    """Return what a wait for the GIL costs that runs out; differences below 0 are noise."""
-    taken = samples.pooled(f"retry/{reference}", "retry")
-    if not taken:
-        raise MeasurementFailed(
-            "retry: the cost of waiting for the GIL was not measured; name a build with a GIL"
-        )
-    return thinned([max(cost, 0.0) for cost in taken], HANDOFF_SAMPLES)
-
-
 def overdue_wait_time(samples: Samples, reference: str, rng: np.random.Generator) -> Estimate:
     """Estimate the CPU time of a wait until an instant that has passed."""
     taken = samples.pooled(f"timer/{reference}", "overdue")
@@ -267,27 +129,6 @@ def overdue_wait_time(samples: Samples, reference: str, rng: np.random.Generator
         return assumed(0.0, 0.0, 1e-4, "timer")
     return median_difference(
         taken, samples.pooled(f"timer/{reference}", "call"), source="timer", rng=rng, floor=0.0
-    )
-
-
-def awake_share(samples: Samples, reference: str, rng: np.random.Generator) -> Estimate:
-    """Estimate how often the one who asked takes the signal before an older waiter has woken."""
-    lost = list(chain(*samples.labelled(f"queue_jump/{reference}", "lost").values()))
-    if not lost:
-        samples.note("signal: assumed to reach the one who asked in nine of ten hand-offs")
-        return assumed(0.9, 0.0, 1.0, "queue_jump")
-    return ratio_of_means(lost, [1.0] * len(lost), source="queue_jump", rng=rng)
-
-
-def awake_factors(samples: Samples, reference: str, over_all: float) -> IntervalFactors:
-    """Relate the share at each switch interval to the one over all; () if nobody ever was awake."""
-    if over_all == 0:
-        return ()
-    lost = samples.labelled(f"queue_jump/{reference}", "lost")
-    return tuple(
-        (float(text), float(np.mean(lost[text])) / over_all)
-        for text in sorted(lost, key=float)
-        if lost[text]
     )
 
 

@@ -14,12 +14,13 @@ import numpy as np
 
 from gilplan.calibration.builds import Build
 from gilplan.calibration.campaign import Samples, reference_of, run_measurement
+from gilplan.calibration.hand_off_costs import hand_off_costs
 from gilplan.calibration.measurements import machine_measurements
-from gilplan.calibration.parameters import hand_off_costs, speed_curves
+from gilplan.calibration.parameters import speed_curves
 from gilplan.calibration.profile import Profile
 from gilplan.model.errors import MissingBuild
 
-HAND_OFFS = ("handoff", "retry", "queue_jump", "wake")
+HAND_OFFS = ("handoff", "retry", "away", "queue_jump", "wake")
 SPEEDS = ("scaling",)
 ROUNDS = 3
 
@@ -34,13 +35,13 @@ def refreshed(
 ) -> Profile:
     """Return the profile with hand-offs, wake-ups and speeds measured anew.
 
-    Some 23 seconds a round with two cores, of which 1.5 for each count of active ones.
+    Some 28 seconds a round with two cores, of which 1.5 for each count of active ones.
 
     ``progress`` is told what is measured and the share done. Raises `MissingBuild` without a build
     that the profile knows, and `MeasurementFailed`.
     """
-    known = {runtime.build for runtime in profile.runtimes}
-    usable = [build for build in builds if build.name in known and not build.free_threaded]
+    measured = {runtime.build for runtime in profile.runtimes}
+    usable = [build for build in builds if build.name in measured and not build.free_threaded]
     if not usable:
         raise MissingBuild("no build of the profile that has a GIL is on this machine")
     reference = reference_of(usable)
@@ -59,10 +60,12 @@ def refreshed(
                 share = (number + done / len(measurements)) / rounds
                 progress(f"{measurement.kernel} on {reference.name}", share)
             samples.add(measurement, number, run_measurement(measurement))
+    known = profile.machine
+    same_core = known.busy_signal_time.value + known.context_switch_time.value
     machine = replace(
-        profile.machine,
+        known,
         speeds=speed_curves(samples, reference.name, cores, rng),
-        **hand_off_costs(samples, reference.name, rng),
+        **hand_off_costs(samples, reference.name, rng, same_core=same_core),
     )
     old = {
         key: series

@@ -14,12 +14,14 @@ class Core:
     ``load`` averages how many threads run or wait on it, ``utilisation`` whether one runs;
     ``usual_utilisation`` is that of the threads that run or wait on it (see `Packing`).
     ``newcomer`` woke on it while the running thread was between two stretches; ``users`` are the
-    threads that worked on it, who did so last at the end.
+    threads that worked on it, who did so last at the end; ``path_used_at`` is when somebody asked
+    for a GIL, dropped or took one here last (see `PathCosts`).
     """
 
     __slots__ = (
         "busy_time", "failed_balances", "idle_since", "index", "load", "new_idle", "newcomer",
-        "occupied_at", "queue", "thread", "ticking", "users", "usual_utilisation", "utilisation",
+        "occupied_at", "path_used_at", "queue", "thread", "ticking", "users", "usual_utilisation",
+        "utilisation",
     )  # fmt: skip
 
     def __init__(
@@ -43,6 +45,7 @@ class Core:
         self.idle_since = 0
         self.occupied_at = 0
         self.busy_time = 0
+        self.path_used_at = 0
         self.ticking = False
         self.failed_balances = 0
 

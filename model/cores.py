@@ -96,7 +96,8 @@ class Cores:
         self._uniform = all(len(set(curve)) == 1 for curve in self._speeds.values())
         self._wake_latency = wake_latency
         self._least_idle_time = least_idle_time
-        self._switch_time = switch_time
+        #: From when a thread blocks until the next one on its core runs, ns.
+        self.switch_time = switch_time
         self._forced_switch_time = forced_switch_time
         self.signal_time = signal_time
         #: What waking a thread costs whose core is on its way to idling and does not look yet, ns.
@@ -120,7 +121,7 @@ class Cores:
         core = thread.core
         if core is not None and core.newcomer is not None:
             newcomer, core.newcomer = core.newcomer, None
-            self._preempt(core, newcomer, self._switch_time)
+            self._preempt(core, newcomer, self.switch_time)
         return thread.alarm
 
     def cut(self, thread: Thread, demand: int) -> int:
@@ -197,7 +198,7 @@ class Cores:
         thread.load.change(1)
         if core.thread is None:
             core.queue.join(thread)
-            self._dispatch(core, thread, self._switch_time)
+            self._dispatch(core, thread, self.switch_time)
             return 0
         thread.enter(State.WAITING_CORE)
         self._load_balance.overloaded = True
@@ -320,13 +321,13 @@ class Cores:
         if thread is None:
             thread = self._load_balance.for_newly_idle(core)
         if thread is not None:
-            self._dispatch(core, thread, self._switch_time + leaving)
+            self._dispatch(core, thread, self.switch_time + leaving)
         else:
             self._change_speeds(None)
 
     def _dispatch(self, core: Core, thread: Thread, latency: int) -> None:
         # Of an interrupt's time only the switch itself is on the newcomer's account.
-        thread.vruntime += self._switch_time
+        thread.vruntime += self.switch_time
         self._occupy(core, thread, latency)
 
     def _turn_over(self, core: Core, successor: Thread, latency: int) -> None:
@@ -375,7 +376,7 @@ class Cores:
         """Let a core that was idle, and has been woken for that, take a waiting thread."""
         thread = None if core.thread is not None else self._load_balance.for_idle(core)
         if thread is not None:
-            self._dispatch(core, thread, self._switch_time)
+            self._dispatch(core, thread, self.switch_time)
 
     def _runs_after(self, latency: int) -> int:
         """Return how long the thread of a core that starts does not count as running yet."""

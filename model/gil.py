@@ -10,6 +10,8 @@ Models take_gil and drop_gil of Python/ceval_gil.c (3.13.5:292 and :222; the sam
   function's entry, at the end of a call; never inside one C call.
 - A drop signals one waiter: the one that has slept longest. If the one that has just asked is
   still awake, it finds the signal first; the sleeper wakes in vain and sleeps on behind the others.
+- One that is awake locks the GIL before the dropper looks whether it is taken: that one does not
+  block, and nobody else can take the GIL. Most of a hand-off's time is spent after that.
 - Waits that began on one core end with one timer interrupt (`Timers`), so waiters often come due
   together. The first to run asks; the signal is for the next one, which the kernel takes for
   asleep until it runs, but it loses it as above and waits again, until an instant that has passed.
@@ -36,10 +38,12 @@ from gilplan.model.clock import Clock
 from gilplan.model.condition import Condition, Mutex
 from gilplan.model.core import Core
 from gilplan.model.cores import Cores
+from gilplan.model.path_costs import PathCosts, time_away
 from gilplan.model.recorder import Recorder, State
 from gilplan.model.thread import Thread
 
 SIGNALLED = "signalled"
+HARDLY_ASLEEP = "signalled when it had just asked"
 HANDED_OVER = "signalled while still awake"
 IN_VAIN = "woken, but the signal is taken"
 TIMED_OUT = "timed out"
@@ -58,7 +62,9 @@ class Gil:
     asked kept the signal in 0.81, 0.35 and 0.16 of the hand-offs, in bytecode in 0.88: 1 us);
     ``retry_time()`` the CPU time of a wake-up that does not bring the GIL, ``overdue_wait_time``
     that of a wait until an instant that has passed; ``asker_is_awake()`` draws whether the one who
-    has just asked has not gone to sleep yet (1) or has (0).
+    has just asked has not gone to sleep yet (1) or has (0), where an older one waits beside it;
+    a hand-off in less than ``least_waking_time`` cannot have woken anybody. ``costs`` are those of
+    a core that has long not been here; the measured latencies of hand-offs contain them.
     """
 
     def __init__(
@@ -73,9 +79,11 @@ class Gil:
         retry_time: Callable[[], int],
         overdue_wait_time: int,
         asker_is_awake: Callable[[], int],
+        least_waking_time: int = 0,
         hardly_asleep: int = 1_000,
         preempts_across_interpreters: bool = True,
         signaller_waits: bool = True,
+        costs: PathCosts | None = None,
         recorder: Recorder | None = None,
     ) -> None:
         self.env = env
@@ -97,8 +105,10 @@ class Gil:
         self._retry_time = retry_time
         self._overdue_wait_time = overdue_wait_time
         self._asker_is_awake = asker_is_awake
+        self._least_waking_time = least_waking_time
         self._hardly_asleep = hardly_asleep
         self._preempts_across_interpreters = preempts_across_interpreters
+        self._costs = costs or PathCosts()
         self._recorder = recorder
         self._asked: tuple[Thread, int] | None = None
         self._on_the_way: dict[Thread, str] = {}
@@ -107,25 +117,23 @@ class Gil:
         """Return once ``thread``, which is on a core, holds the GIL."""
         yield from self.mutex.lock(thread)
         reason = None
-        while self.locked:
+        while self.locked and reason is not HANDED_OVER:
             seen = self.switch_number
             reason = yield from self._timed_wait(thread, again=reason is not None)
             yield from self.mutex.lock(thread)
             if self.locked and reason is TIMED_OUT and self.switch_number == seen:
                 self._request_drop(thread)
-        self.locked = True
-        self._taken_at = self.env.now
+        self._lock_for(thread)
         moved = self._core is not None and self._core is not thread.core
         if moved and thread.caches is not None:
             thread.caches.moved()
-        if self.last_holder is not thread:
-            self.last_holder = thread
-            self.switch_number += 1
         yield from self._end_forced_wait(thread, asleep=reason is not HANDED_OVER)
         thread.drop_requested = False
+        yield from self.mutex.unlock(thread)
+        if reason is not None:
+            yield from self._come_back(thread, measured=reason in (HANDED_OVER, HARDLY_ASLEEP))
         if self._recorder is not None:
             self._recorder.gil_passed(self.env.now, self.index, thread.index)
-        yield from self.mutex.unlock(thread)
 
     def drop(self, thread: Thread) -> Steps:
         """Release the GIL; with a request pending, return only when another thread has it."""
@@ -142,9 +150,12 @@ class Gil:
         if waiter is not None:
             yield from self._signal(waiter, thread)
         yield from self.mutex.unlock(thread)
-        if thread.drop_requested and self.last_holder is thread:
-            thread.drop_requested = False
-            self.forced_switches += 1
+        if not thread.drop_requested:
+            return
+        thread.drop_requested = False
+        self.forced_switches += 1
+        yield from self._pay(thread, self._costs.drop(self._time_away(thread)))
+        if self.last_holder is thread:
             self.switched.join(thread)
             yield self._cores.block(thread, State.WAITING_GIL)
             yield from self.switched.leave(thread)
@@ -159,6 +170,28 @@ class Gil:
         """Return how long the GIL has been held so far."""
         return self.held_time + (self.env.now - self._taken_at if self.locked else 0)
 
+    def _come_back(self, thread: Thread, *, measured: bool) -> Steps:
+        """Let who has waited come out of take_gil; a ``measured`` hand-off contains that."""
+        away = self._time_away(thread)
+        if not measured:
+            yield from self._pay(thread, self._costs.take(away))
+
+    def _pay(self, thread: Thread, time: int) -> Steps:
+        if time:
+            thread.overhead += time
+            yield self._cores.run(thread, 0, thread.work)
+
+    def _time_away(self, thread: Thread) -> int:
+        assert thread.core is not None, "only a thread on a core comes here"
+        return time_away(thread.core, self.env.now)
+
+    def _lock_for(self, thread: Thread) -> None:
+        self.locked = True
+        self._taken_at = self.env.now
+        if self.last_holder is not thread:
+            self.last_holder = thread
+            self.switch_number += 1
+
     def _timed_wait(self, thread: Thread, *, again: bool) -> Steps:
         """Sleep until a signal comes or the interval has passed; return which.
 
@@ -166,23 +199,27 @@ class Gil:
         """
         assert thread.core is not None, "only a thread on a core can wait"
         core = thread.core.index
+        away = self._time_away(thread)
         self.condition.join(thread)
         self.mutex.leave(thread)
-        alarm = self._sleep(thread) if again else self._cores.block(thread, State.WAITING_GIL)
+        alarm = self._sleep(thread, away) if again else self._cores.block(thread, State.WAITING_GIL)
         thread.timer = self._cores.timers.start(core, self.interval, lambda: self._expire(thread))
         reason = yield alarm
         while (found := self._on_the_way.pop(thread, reason)) is IN_VAIN:
-            reason = yield self._sleep(thread)
+            reason = yield self._sleep(thread, self._time_away(thread))
         if found in (TIMED_OUT, OVERDUE):
             self.condition.expire(thread)
             return TIMED_OUT
         yield from self.condition.leave(thread)
         return found
 
-    def _sleep(self, thread: Thread) -> Alarm:
-        time = self._retry_time()
+    def _sleep(self, thread: Thread, away: int) -> Alarm:
+        """Go to sleep again after a look at the GIL."""
+        time = max(self._retry_time(), self._costs.ask(away))
         thread.processor_time += time
-        return self._cores.block(thread, State.WAITING_GIL, leaving=time)
+        # The switch to the next thread is part of the time.
+        leaving = max(time - self._cores.switch_time, 0)
+        return self._cores.block(thread, State.WAITING_GIL, leaving=leaving)
 
     def _expire(self, thread: Thread) -> None:
         if thread in self._on_the_way:
@@ -255,16 +292,19 @@ class Gil:
 
         If it sleeps, the one who drops pays for waking it, and it pays for waking that one, which
         waits to see the GIL taken. The measured time ends when both are paid for. A shorter one
-        woke nobody, and the asker has not left its core. ``due`` is an older waiter that is due and
-        finds no signal: if the asker sleeps, it may have begun on that core.
+        woke nobody: the asker has not left its core, and has locked the GIL at once. ``due`` is an
+        older waiter that is due and finds no signal: if the asker sleeps, it may have begun on that
+        core.
         """
-        cost = self._cores.usual_signal_time
-        if latency < cost:
+        asleep = latency >= self._least_waking_time
+        if not asleep:
+            self._lock_for(asker)
             self._cores.wake(asker, HANDED_OVER, latency, dropper, keeps_core=True)
         if due is not None:
             self._wait_again(due)
-        if latency >= cost:
-            yield self._cores.rouse(asker, dropper, SIGNALLED, latency - cost)
+        if asleep:
+            rest = max(latency - self._cores.usual_signal_time, 0)
+            yield self._cores.rouse(asker, dropper, HARDLY_ASLEEP, rest)
 
     def _end_forced_wait(self, taker: Thread, *, asleep: bool) -> Steps:
         """Let the one go on who waits to see the GIL taken."""

@@ -48,6 +48,8 @@ class WakeLatency:
 IntervalFactors = tuple[tuple[float, float], ...]
 #: (Switch interval in seconds, the latencies there), by interval.
 IntervalLatencies = tuple[tuple[float, Empirical], ...]
+#: (Time away in seconds, seconds that the GIL's path costs then), by time away.
+TimesAway = tuple[tuple[float, float], ...]
 #: How many latencies stand for those between two intervals.
 MIXED = 400
 
@@ -61,9 +63,12 @@ class Machine:
     for it runs (it is hardly asleep), by switch interval (see ``handoff_latency_at``);
     ``overtaking_latencies`` that time if an older waiter on its core is woken in vain first;
     ``retry_time`` the CPU time of a thread whose wait for the GIL ran out, until it waits again
-    (taken for that of one woken in vain, too); ``overdue_wait_time`` that of a wait until an
-    instant that has passed; ``awake_share`` how often the one who asked for the GIL has not gone to
-    sleep yet when it is dropped, over all switch intervals (see ``awake_share_at``); ``stay_share``
+    (taken for that of one woken in vain, too); ``asking_times``, ``dropping_times`` and
+    ``taking_times`` what asking, dropping and taking cost beyond the switch, the signal and the
+    wake-up, by how long a core has not done any of it (see `PathCosts`); ``overdue_wait_time``
+    that of a wait until an instant that has passed; ``awake_share`` how often the one who asked for
+    the GIL has not gone to sleep yet when it is dropped, over all switch intervals (see
+    ``awake_share_at``); ``stay_share``
     how often a thread that wakes waits for its last core although the kernel has looked at an idle
     one; ``packing_room`` up to which use a core has room for more, where the kernel packs threads
     (see `Packing`), None where it does not; ``signal_time`` the CPU time that waking a sleeping
@@ -100,6 +105,9 @@ class Machine:
     quota: Quota | None = None
     bandwidth_slice: float = 0.005
     awake_factors: IntervalFactors = ()
+    asking_times: TimesAway = ()
+    dropping_times: TimesAway = ()
+    taking_times: TimesAway = ()
 
     def __post_init__(self) -> None:
         require_count("cores", self.cores)
@@ -108,6 +116,10 @@ class Machine:
         _check_intervals("awake_factors", self.awake_factors)
         if any(factor < 0 for _, factor in self.awake_factors):
             raise InvalidValue("awake_factors", "at least 0", self.awake_factors)
+        for name in ("asking_times", "dropping_times", "taking_times"):
+            _check_intervals(name, getattr(self, name))
+            if any(cost < 0 for _, cost in getattr(self, name)):
+                raise InvalidValue(name, "at least 0", getattr(self, name))
         for name in ("handoff_latencies", "overtaking_latencies"):
             latencies = getattr(self, name)
             if not latencies:

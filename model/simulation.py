@@ -24,6 +24,8 @@ from gilplan.model.gil import Gil, NoGil
 from gilplan.model.latency import (
     latency_by_idle_time,
     least_idle_time,
+    least_waking_time,
+    path_costs,
     signal_time_by_idle_time,
 )
 from gilplan.model.layout import GilMode, WorkerKind
@@ -164,8 +166,10 @@ class Run:
                 retry_time=retry,
                 overdue_wait_time=to_ns(machine.overdue_wait_time.value),
                 asker_is_awake=blocks(lambda count: awake.random(count) < share),
+                least_waking_time=least_waking_time(machine),
                 preempts_across_interpreters=runtime.preempts_across_interpreters,
                 signaller_waits=runtime.signaller_waits,
+                costs=path_costs(machine),
                 recorder=self.recorder,
             )
             for index in range(count)

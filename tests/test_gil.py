@@ -13,6 +13,7 @@ import pytest
 from gilplan.model.clock import Clock
 from gilplan.model.cores import Cores
 from gilplan.model.gil import Gil
+from gilplan.model.path_costs import PathCosts
 from gilplan.model.recorder import State, Timeline
 from gilplan.model.thread import Thread
 from gilplan.model.worker import Worker
@@ -34,12 +35,15 @@ class Stage:
         preempts_across_interpreters: bool = True,
         awake: bool = False,
         signal: int = 0,
+        least_waking: int = 0,
         retry: int = 0,
         overdue: int = 0,
         slack: int = 0,
         signaller_waits: bool = True,
+        costs: PathCosts | None = None,
     ) -> None:
         self.retry = retry
+        self.least_waking = least_waking
         self.overdue = overdue
         self.awake = int(awake)
         self.clock = Clock()
@@ -61,6 +65,7 @@ class Stage:
         self.gil = self.new_gil(
             preempts_across_interpreters=preempts_across_interpreters,
             signaller_waits=signaller_waits,
+            costs=costs,
         )
         self.threads: list[Thread] = []
 
@@ -74,6 +79,7 @@ class Stage:
             overtaking_latency=lambda: OVERTAKING * 1000,
             retry_time=lambda: self.retry * 1000,
             overdue_wait_time=self.overdue * 1000,
+            least_waking_time=self.least_waking * 1000,
             asker_is_awake=lambda: self.awake,
             recorder=self.timeline,
             **options,
@@ -334,7 +340,7 @@ def test_waiter_that_is_due_and_finds_no_signal_keeps_its_core_until_it_has_wait
 
 
 def test_asker_that_has_not_slept_takes_before_the_other_that_is_due_begins() -> None:
-    stage = TogetherDue(signal=WAKE + 5)
+    stage = TogetherDue(least_waking=WAKE + 1)
     assert stage.takes_soon()[1][0] == stage.ASKED_AT + WAKE
 
 
@@ -345,6 +351,72 @@ def test_gil_stays_on_the_droppers_core_while_a_due_waiter_keeps_the_askers() ->
     at, thread = stage.takes_soon()[1]
     assert thread == 3
     assert at < stage.ASKED_AT + stage.OVERDUE
+
+
+@pytest.mark.parametrize(("least_waking", "taker"), [(WAKE, 2), (WAKE + 1, 1)])
+def test_nobody_takes_the_gil_before_an_asker_that_is_awake(least_waking: int, taker: int) -> None:
+    stage = Stage(least_waking=least_waking)
+    stage.thread([("python", 30_000)])
+    stage.thread([("python", 30_000)], at=1)
+    asked_at = 1 + INTERVAL + WAKE
+    # It wants the GIL while it is handed over: to one that sleeps, or to one that does not.
+    stage.thread([("python", 30_000)], at=asked_at + 2)
+    assert stage.takes(until=asked_at + WAKE + 1)[1][1] == taker
+
+
+def test_dropper_goes_on_at_once_if_the_asker_is_awake() -> None:
+    def waits_from(least_waking: int) -> int:
+        stage = Stage(least_waking=least_waking, slack=0)
+        dropper = stage.thread([("python", 30_000)])
+        stage.thread([("held", 30_000)], at=1)
+        stage.clock.run(until=(2 * INTERVAL) * 1000)
+        assert dropper.timer is not None
+        return dropper.timer.due_at // 1000 - INTERVAL
+
+    asked_at = 1 + INTERVAL + WAKE
+    assert waits_from(WAKE + 1) == asked_at
+    # Else it sleeps until the asker has taken the GIL, and is woken.
+    assert waits_from(WAKE) == asked_at + 2 * WAKE
+
+
+def after_a_millisecond(cost: int) -> Callable[[int], int]:
+    return lambda away: cost * 1000 if away >= 1_000_000 else 0
+
+
+@pytest.mark.parametrize("cost", [0, 40])
+def test_first_who_asks_after_a_while_keeps_its_core_from_the_next_thread(cost: int) -> None:
+    stage = Stage(cores=2, costs=PathCosts(ask=after_a_millisecond(cost)))
+    stage.thread([("held", 30_000)])
+    stage.thread([("python", 100)], at=1)
+    asked_at = 1 + INTERVAL + WAKE
+    other = stage.new_gil(index=1)
+    stage.thread([("python", 100)], gil=other, interpreter=1, at=asked_at - 2)
+    assert stage.takes(gil=1)[0] == (asked_at + cost, 2)
+
+
+@pytest.mark.parametrize("cost", [0, 40])
+def test_forced_drop_after_a_while_delays_the_droppers_own_wait(cost: int) -> None:
+    stage = Stage(least_waking=WAKE + 1, costs=PathCosts(drop=after_a_millisecond(cost)))
+    dropper = stage.thread([("python", 30_000)])
+    stage.thread([("held", 30_000)], at=1)
+    stage.clock.run(until=2 * INTERVAL * 1000)
+    assert dropper.timer is not None
+    assert dropper.timer.due_at // 1000 - INTERVAL == 1 + INTERVAL + WAKE + cost
+
+
+@pytest.mark.parametrize(("waits_since", "cost"), [(3500, 0), (10, 40)])
+def test_waiter_that_has_slept_for_long_goes_on_later(waits_since: int, cost: int) -> None:
+    stage = Stage(costs=PathCosts(take=after_a_millisecond(40)))
+    stage.thread([("python", 4000), ("released", 30_000)])
+    stage.thread([("python", 100)], at=waits_since)
+    assert stage.takes()[1] == (4000 + WAKE + cost, 1)
+
+
+def test_measured_hand_off_contains_what_its_path_costs() -> None:
+    stage = Stage(costs=PathCosts(take=after_a_millisecond(40)))
+    stage.thread([("python", 30_000)])
+    stage.thread([("python", 100)], at=1000)
+    assert stage.takes()[1] == (1000 + INTERVAL + WAKE + WAKE, 1)
 
 
 def test_waiter_that_is_due_gets_the_signal_if_nobody_awake_has_asked() -> None:
@@ -479,18 +551,18 @@ def test_switch_number_counts_changes_of_holder_only() -> None:
 
 
 @pytest.mark.parametrize(
-    ("signal", "dropper_sleeps_for"),
-    [(0, WAKE), (3, WAKE - 3), (20, 0)],
+    ("signal", "least_waking", "dropper_sleeps_for"),
+    [(0, 0, WAKE), (3, 3, WAKE - 3), (3, WAKE + 1, -WAKE)],
     ids=[
         "signals cost nothing",
         "asleep: the hand-off has both signals",
-        "awake: woken for nothing",
+        "awake: the dropper does not sleep",
     ],
 )
 def test_hand_off_takes_what_was_measured_with_the_signals_that_are_part_of_it(
-    signal: int, dropper_sleeps_for: int
+    signal: int, least_waking: int, dropper_sleeps_for: int
 ) -> None:
-    stage = Stage(cores=2, signal=signal)
+    stage = Stage(cores=2, signal=signal, least_waking=least_waking)
     stage.thread([("python", 30_000)])
     stage.thread([("python", 30_000)], at=1000)
     request_at = 1000 + INTERVAL + WAKE

@@ -18,6 +18,7 @@ TINY = {
     "speed": ("bytecode,compute,memory", "--samples", "2", "--window", "0.01"),
     "handoff": ("1e-3", "--samples", "40"),
     "retry": ("--samples", "8"),
+    "away": ("1e-3", "--samples", "10"),
     "queue_jump": ("1e-3", "--samples", "60"),
     "stay": ("--samples", "4"),
     "room": ("0.5,0.9", "--samples", "4"),
@@ -32,6 +33,7 @@ SERIES = {
     "speed": {"bytecode n=1", "compute n=1", "memory n=1"},
     "handoff": {"gap 1e-3", "hold 1e-3"},
     "retry": {"retry", "sleep"},
+    "away": {"ask 1e-3", "same 1e-3", "other 1e-3"},
     "queue_jump": {"lost 1e-3", "overtaking 1e-3"},
     "stay": {"stayed"},
     "release": {"released", "held", "control"},
@@ -63,11 +65,11 @@ def test_kernel_prints_positive_samples(kernel: str, name: str):
     build = builds()[name]
     series = run(build, kernel, *TINY[kernel]).series
     assert SERIES[kernel] <= series.keys()
-    if kernel in {"handoff", "retry", "queue_jump"} and build.free_threaded:
+    if kernel in {"handoff", "retry", "away", "queue_jump"} and build.free_threaded:
         return  # nobody hands anything over: whether a neighbour makes gaps is left to chance
     for label in SERIES[kernel]:
         assert series[label], label
-        if label == "retry":
+        if label in {"retry", "ask 1e-3"}:
             # A difference: one on a core that is awake may cost less than the sleep alone.
             assert median(series[label]) > 0
             continue

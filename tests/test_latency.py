@@ -9,6 +9,8 @@ from gilplan.model.errors import InvalidValue
 from gilplan.model.estimate import Estimate
 from gilplan.model.latency import (
     least_idle_time,
+    least_waking_time,
+    path_costs,
     signal_time_by_idle_time,
     usual_latency_by_idle_time,
 )
@@ -81,3 +83,31 @@ def test_core_is_asleep_from_the_first_idle_time_whose_end_took_an_interrupt():
     )
     assert least_idle_time(machine(wake)) == 10_000
     assert least_idle_time(machine(replace(wake, signal_factors=()))) == 0
+
+
+def test_nobody_is_woken_in_less_than_a_signal_and_the_shortest_wake_up():
+    wake = replace(WAKE, latencies=(Empirical((3e-6, 5e-6)), Empirical((1e-6,))))
+    assert least_waking_time(machine(wake)) == 13_000
+
+
+@pytest.mark.parametrize(
+    ("away", "woken", "dropped"),
+    [
+        *[(0, 0, 8_000), (10_000, 0, 8_000), (100_000, 10_000, 8_000), (10**6, 20_000, 8_000)],
+        *[(10**7, 20_000, 18_000), (10**9, 20_000, 28_000)],
+    ],
+)
+def test_path_costs_more_the_longer_the_core_was_away(away: int, woken: int, dropped: int):
+    known = ((1e-4, 1e-5), (1e-3, 2e-5))
+    drops = ((1e-3, 8e-6), (1e-1, 28e-6))
+    costs = path_costs(
+        replace(machine(WAKE), asking_times=known, taking_times=known, dropping_times=drops)
+    )
+    # Tabulated: within a step of the grid.
+    assert (costs.ask(away), costs.take(away)) == pytest.approx((woken, woken), abs=1_000)
+    assert costs.drop(away) == pytest.approx(dropped, abs=1_000)
+
+
+def test_path_that_was_not_measured_costs_nothing():
+    costs = path_costs(machine(WAKE))
+    assert {cost(10**7) for cost in (costs.ask, costs.drop, costs.take)} == {0}

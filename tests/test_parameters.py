@@ -10,8 +10,9 @@ import pytest
 from gilplan.calibration.builds import Build
 from gilplan.calibration.campaign import Samples
 from gilplan.calibration.measurements import TIMEOUTS, Measurement, counts_of
-from gilplan.calibration.parameters import machine_from, runtime_from, undisturbed
+from gilplan.calibration.parameters import machine_from, runtime_from
 from gilplan.calibration.runner import KernelRun
+from gilplan.calibration.wake_ups import undisturbed
 from gilplan.model.durations import Empirical
 from gilplan.model.errors import InvalidValue, MeasurementFailed
 from gilplan.model.estimate import AT_BOUND, NOT_IDENTIFIABLE
@@ -23,6 +24,10 @@ NEW = Build(path="/new/python", version=(3, 14, 0))
 WAKES = {"2e-5": 20e-6, "1e-3": 40e-6, "2e-2": 100e-6}
 SLACK, CALL, SIGNAL, SWITCH, PREEMPTION, OVERDUE = 50e-6, 1e-6, 3e-6, 2e-6, 15e-6, 22e-6
 FORCED, BUSY_SIGNAL = 60e-6, 2.5e-6
+#: What asking, dropping and taking cost after each time away.
+ASKING = {"2e-5": 10e-6, "1e-3": 30e-6}
+DROPPING = {"2e-5": 5e-6, "1e-3": 20e-6}
+TAKING = {"2e-5": 8e-6, "1e-3": 25e-6}
 #: In which part of a start the thread runs.
 RUNNING = 0.3
 #: How many times as long waking takes after each idle time.
@@ -71,6 +76,17 @@ def known_samples(
                 "stayed 0.7": [1.0] * 15 + [0.0] * 5,
             },
             "retry": {"retry": near(15e-6), "sleep": near(2e-5)},
+            "away": {
+                **{f"ask {text}": near(cost) for text, cost in ASKING.items()},
+                **{
+                    f"same {text}": near(BUSY_SIGNAL + SWITCH + cost)
+                    for text, cost in DROPPING.items()
+                },
+                **{
+                    f"other {text}": near(WAKES[text] + SIGNAL + cost)
+                    for text, cost in TAKING.items()
+                },
+            },
             "handoff": {"gap 1e-3": near(25e-6), "hold 1e-3": near(1.05e-3)},
             "wake": {
                 **{f"idle {text}": near(wake + CALL) for text, wake in WAKES.items()},
@@ -163,7 +179,26 @@ def test_known_machine_is_recovered(rng: np.random.Generator):
     assert found.retry_time.mean == pytest.approx(15e-6, rel=0.02)
     assert found.handoff_latency_at(1e-3).mean == pytest.approx(25e-6, rel=0.02)
     assert found.overtaking_latency_at(1e-3).mean == pytest.approx(50e-6, rel=0.02)
+    for times, known in (
+        (found.asking_times, ASKING),
+        (found.dropping_times, DROPPING),
+        (found.taking_times, TAKING),
+    ):
+        assert dict(times) == pytest.approx(
+            {float(text): cost for text, cost in known.items()}, rel=0.1
+        )
     assert samples.notes == []
+
+
+def test_hand_off_that_took_no_longer_than_its_known_parts_costs_nothing_more(
+    rng: np.random.Generator,
+):
+    samples = known_samples(rng, without=("away",))
+    add(samples, "away", NEW, 0, {"same 1e-3": [1e-6] * 5, "other 1e-3": [2e-5] * 5})
+    found = machine(samples, rng)
+    assert found.dropping_times == found.taking_times == ((1e-3, 0.0),)
+    assert found.asking_times == ()
+    assert any("path: assumed to cost no more" in note for note in samples.notes)
 
 
 @pytest.mark.parametrize(
@@ -247,13 +282,15 @@ def once(value: float) -> Empirical:
     return Empirical((value,))
 
 
-@pytest.mark.parametrize("name", ["awake_factors", "handoff_latencies", "overtaking_latencies"])
+@pytest.mark.parametrize(
+    "name", ["awake_factors", "handoff_latencies", "overtaking_latencies", "taking_times"]
+)
 @pytest.mark.parametrize("intervals", [(5e-3, 1e-3), (0.0,)])
 def test_what_was_measured_at_impossible_intervals_is_refused(
     name: str, intervals: tuple[float, ...], rng: np.random.Generator
 ):
     found = machine(known_samples(rng), rng)
-    value = 1.0 if name == "awake_factors" else once(1.0)
+    value = 1.0 if name in {"awake_factors", "taking_times"} else once(1.0)
     with pytest.raises(InvalidValue, match="increasing order"):
         replace(found, **{name: tuple((interval, value) for interval in intervals)})
 
@@ -262,6 +299,7 @@ def test_what_was_measured_at_impossible_intervals_is_refused(
     ("name", "value", "what"),
     [
         ("awake_factors", ((1e-3, -0.1),), "at least 0"),
+        ("dropping_times", ((1e-3, -1e-6),), "at least 0"),
         ("handoff_latencies", (), "at least one switch interval"),
         ("overtaking_latencies", (), "at least one switch interval"),
     ],

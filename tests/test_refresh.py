@@ -26,6 +26,11 @@ CALL, WRITE = 1e-6, 5e-7
 SERIES: dict[str, dict[str, list[float]]] = {
     "handoff": {"gap 1e-3": [7e-6] * 20},
     "retry": {"retry": [9e-6] * 20},
+    "away": {
+        "ask 1e-3": [2e-5] * 20,
+        "same 1e-3": [3e-5] * 20,
+        "other 1e-3": [5e-5] * 20,
+    },
     "queue_jump": {
         "lost 1e-3": [1.0, 0.0] * 20,
         "lost 5e-3": [0.0] * 40,
@@ -41,8 +46,8 @@ SERIES: dict[str, dict[str, list[float]]] = {
 for work in ("bytecode", "compute", "memory"):
     SERIES[f"speed {work}"] = {f"{work} n=1": [1000.0] * 20, f"{work} n=2": [970.0] * 20}
 CHANGED = (
-    "awake_factors", "awake_share", "handoff_latencies", "overtaking_latencies", "retry_time",
-    "signal_time", "speeds", "wake_latency",
+    "asking_times", "awake_factors", "awake_share", "dropping_times", "handoff_latencies",
+    "overtaking_latencies", "retry_time", "signal_time", "speeds", "taking_times", "wake_latency",
 )  # fmt: skip
 
 
@@ -73,6 +78,11 @@ def test_hand_offs_and_wake_ups_are_measured_anew(profile: Profile, ran: list[st
     assert [machine.awake_share_at(t) for t in (1e-3, 5e-3)] == pytest.approx([1 / 2, 0])
     assert machine.wake_latency.latencies[0].mean == pytest.approx(3e-5)
     assert machine.signal_time.value == pytest.approx(4e-6)
+    assert machine.asking_times == ((1e-3, 2e-5),)
+    same_core = profile.machine.busy_signal_time.value + profile.machine.context_switch_time.value
+    ((_, dropping),), ((_, taking),) = machine.dropping_times, machine.taking_times
+    assert dropping == pytest.approx(3e-5 - same_core)
+    assert taking == pytest.approx(5e-5 - 3e-5 - 4e-6)
 
 
 def test_speeds_of_cores_beside_each_other_are_measured_anew(
