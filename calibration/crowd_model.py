@@ -86,7 +86,8 @@ class CrowdModel:
         def missed(figures: Floats) -> Floats:
             tried = _cold_start(told * figures)
             shown = [self.ratio(workload, tried, p.condition, alone) for p in points]
-            return np.array(shown) / measured - 1
+            errors: Floats = np.array(shown) / measured - 1
+            return errors
 
         beginning = min(BEGINNINGS, key=lambda figures: float(np.sum(missed(figures) ** 2)))
 
