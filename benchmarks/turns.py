@@ -15,7 +15,7 @@ interrupted, and that comes back only to drop the GIL, has read last before that
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
 from statistics import median
 
@@ -126,33 +126,30 @@ def reads(timeline: Timeline, thread: int) -> Iterator[Turn]:
 
     Not the last of a turn, if it has only come back to drop the GIL.
     """
-    changes = [(at, thread if who == thread else None, None) for at, _, who in timeline.gils]
-    changes += [(at, thread, state) for at, who, state, _ in timeline.threads if who == thread]
+    changes = [(at, who == thread, None) for at, _, who in timeline.gils]
+    changes += [(at, True, state) for at, who, state, _ in timeline.threads if who == thread]
     holds, interrupted, since = False, False, None
-    for at, who, state in sorted(changes, key=lambda change: change[0]):
+    for at, mine, state in sorted(changes, key=lambda change: change[0]):
         if state is None:
-            if holds and since is not None and not (interrupted and at - since < SHORTEST):
+            if since is not None and not (interrupted and at - since < SHORTEST):
                 yield Turn(since, at, thread)
-            holds, interrupted, since = who is not None, False, at if who is not None else None
-        elif holds and state is State.WAITING_CORE and since is not None:
+            holds, interrupted, since = mine, False, at if mine else None
+        elif state is State.WAITING_CORE and since is not None:
             yield Turn(since, at, thread)
             interrupted, since = True, None
         elif holds and state is State.RUNNING and since is None:
             since = at
 
 
-def merged(turns: Iterable[Turn]) -> Iterator[Turn]:
+def merged(turns: Iterable[Turn]) -> list[Turn]:
     """Join stretches of one thread between which it does not miss the GIL or the core for long."""
-    last: Turn | None = None
+    joined: list[Turn] = []
     for turn in turns:
-        if last is not None and turn.start - last.end <= SHORTEST:
-            last = Turn(last.start, turn.end, turn.thread)
-            continue
-        if last is not None:
-            yield last
-        last = turn
-    if last is not None:
-        yield last
+        if joined and turn.start - joined[-1].end <= SHORTEST:
+            joined[-1] = replace(joined[-1], end=turn.end)
+        else:
+            joined.append(turn)
+    return joined
 
 
 def compare(build: Build, profile: Profile, time: float) -> Rows:

@@ -7,7 +7,7 @@ from math import log
 import numpy as np
 
 from gilplan.model.machine import Machine, TimesAway, WakeLatency
-from gilplan.model.path_costs import PathCosts
+from gilplan.model.path_costs import PathCosts, nothing
 from gilplan.model.streams import blocks, times_ns, to_ns
 
 #: Waking costs a sleeping core's waker at least this share of what it typically does.
@@ -142,7 +142,7 @@ def path_costs(machine: Machine) -> PathCosts:
 def _by_time_away(measured: TimesAway, *, at_once: float | None = None) -> Callable[[int], int]:
     """Return a function from time away to a cost, both ns: linear in the time's logarithm."""
     if not measured:
-        return lambda _: 0
+        return nothing
     points = [*([] if at_once is None else [(AT_ONCE, at_once)]), *measured]
     times, costs = zip(*points, strict=True)
     return LogTable(times, costs).at

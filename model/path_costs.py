@@ -3,12 +3,12 @@
 To ask for the GIL, to drop it or to take it a thread runs through take_gil and drop_gil
 (Python/ceval_gil.c), pthread's condition and mutex, and the kernel's futexes, timers and scheduler.
 What the core did since has displaced all that from its caches, an idle state or the host of a
-virtual machine even more. The first who comes there pays for it, whoever follows on the same core
-hardly: of waiters tied to an idle core, each of whose waits run out after 0.1 and 5 ms, the first
-took 13 and 38 us of CPU time, the next ones 3 and 5.
+virtual machine even more. The first who comes there pays for it (calibration/kernels/away.py),
+whoever follows on the same core hardly.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from gilplan.model.core import Core
 
@@ -18,6 +18,7 @@ def nothing(_: int) -> int:
     return 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PathCosts:
     """Costs of the path's first use on a core, ns, by how long it has not been used there, ns.
 
@@ -26,16 +27,9 @@ class PathCosts:
     wake-up.
     """
 
-    def __init__(
-        self,
-        *,
-        ask: Callable[[int], int] = nothing,
-        drop: Callable[[int], int] = nothing,
-        take: Callable[[int], int] = nothing,
-    ) -> None:
-        self.ask = ask
-        self.drop = drop
-        self.take = take
+    ask: Callable[[int], int] = nothing
+    drop: Callable[[int], int] = nothing
+    take: Callable[[int], int] = nothing
 
 
 def time_away(core: Core, now: int) -> int:

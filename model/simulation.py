@@ -155,6 +155,7 @@ class Run:
         retry = times_ns(machine.retry_time, self._stream(Purpose.LATENCY, 3))
         awake = self._stream(Purpose.LATENCY, 4)
         share = machine.awake_share_at(interval)
+        waking, costs = least_waking_time(machine), path_costs(machine)
         return [
             Gil(
                 self.env,
@@ -166,10 +167,10 @@ class Run:
                 retry_time=retry,
                 overdue_wait_time=to_ns(machine.overdue_wait_time.value),
                 asker_is_awake=blocks(lambda count: awake.random(count) < share),
-                least_waking_time=least_waking_time(machine),
+                least_waking_time=waking,
                 preempts_across_interpreters=runtime.preempts_across_interpreters,
                 signaller_waits=runtime.signaller_waits,
-                costs=path_costs(machine),
+                costs=costs,
                 recorder=self.recorder,
             )
             for index in range(count)

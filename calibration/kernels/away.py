@@ -17,7 +17,7 @@ which the path is then used about once:
 import argparse
 import json
 import os
-import resource
+import runpy
 import sys
 import threading
 import time
@@ -28,6 +28,8 @@ from itertools import repeat
 from operator import call
 from typing import Any
 
+#: Waiting in vain, and what it costs, as on cores that are awake.
+RETRY = runpy.run_path(os.path.join(os.path.dirname(os.path.abspath(__file__)), "retry.py"))
 #: What a timed wait takes longer than it was asked to, about: timer slack and wake-up, s.
 LATE = 7e-5
 #: So many waits run out while the holder keeps the GIL, and half a wait more.
@@ -53,22 +55,12 @@ def stamp_after(first: Callable[[], object]) -> int:
     return stamp
 
 
-def spent() -> tuple[int, int]:
-    """Return the thread's CPU time in ns and its voluntary switches."""
-    switches = resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
-    return time.thread_time_ns(), switches
-
-
 def wait_in_vain(
     core: int, interval: float, log: list[tuple[int, int]], stop: threading.Event
 ) -> None:
-    """Sleep and then wait for the GIL, often; log the CPU time and the switches of each."""
+    """Sleep and then wait for the GIL, often, on one core."""
     os.sched_setaffinity(0, {core})
-    while not stop.is_set():
-        before, switched = spent()
-        time.sleep(interval)
-        after, switched_then = spent()
-        log.append((after - before, switched_then - switched))
+    RETRY["wait_often"](log, stop, interval)
 
 
 def asks(core: int, interval: float, samples: int) -> list[float]:
@@ -83,9 +75,8 @@ def asks(core: int, interval: float, samples: int) -> list[float]:
         time.sleep(WAITS * interval)
     stop.set()
     waiter.join()
-    sleeps = sorted(cpu for cpu, switches in log if switches == 1)
-    usual = sleeps[len(sleeps) // 2] if sleeps else 0
-    return [(cpu - usual) / (switches - 1) / 1e9 for cpu, switches in log if switches > 2]
+    waits: list[float] = RETRY["costs"](log)[0]
+    return waits
 
 
 def take_often(core: int, interval: float, taken: list[int], stop: threading.Event) -> None:

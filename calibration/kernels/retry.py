@@ -35,13 +35,23 @@ def spent() -> tuple[int, int]:
     return time.thread_time_ns(), switches
 
 
-def wait_often(taken: list[tuple[int, int]], stop: threading.Event) -> None:
+def wait_often(
+    taken: list[tuple[int, int]], stop: threading.Event, sleep_time: float = SLEEP
+) -> None:
     """Sleep a moment and wait for the GIL, often; log the CPU time and the switches of each."""
     while not stop.is_set():
         before, switched = spent()
-        time.sleep(SLEEP)
+        time.sleep(sleep_time)
         after, switched_then = spent()
         taken.append((after - before, switched_then - switched))
+
+
+def costs(taken: list[tuple[int, int]]) -> tuple[list[float], list[float]]:
+    """Return the CPU seconds of each wait, less those of the usual sleep, and of the sleeps."""
+    sleeps = sorted(cpu for cpu, switches in taken if switches == 1)
+    base = sleeps[len(sleeps) // 2] if sleeps else 0
+    retries = [(cpu - base) / (switches - 1) / 1e9 for cpu, switches in taken if switches > 2]
+    return retries, [cpu / 1e9 for cpu in sleeps]
 
 
 def numbers_for(hold: float) -> list[int]:
@@ -69,11 +79,8 @@ def main() -> None:
     stop.set()
     for waiter in waiters:
         waiter.join()
-    taken = [entry for log in logs for entry in log]
-    sleeps = sorted(cpu for cpu, switches in taken if switches == 1)
-    base = sleeps[len(sleeps) // 2] if sleeps else 0
-    retries = [(cpu - base) / (switches - 1) / 1e9 for cpu, switches in taken if switches > 2]
-    series = {"retry": retries, "sleep": [cpu / 1e9 for cpu in sleeps]}
+    retries, sleeps = costs([entry for log in logs for entry in log])
+    series = {"retry": retries, "sleep": sleeps}
     print(json.dumps({"series": series, "notes": []}), flush=True)
     os._exit(0)
 

@@ -13,7 +13,7 @@ from gilplan.planner.commands.options import PATH, interpreter_option, seed_opti
 @click.option(
     "--refresh",
     is_flag=True,
-    help="Only measure anew what hand-offs and wake-ups cost: half a minute.",
+    help="Only measure anew what hand-offs and wake-ups cost: some 80 seconds.",
 )
 @click.option("-o", "--output", type=PATH, metavar="FILE", help="Default: the user's own profile.")
 @seed_option
