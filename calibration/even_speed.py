@@ -6,6 +6,8 @@ them. What it says on average over a study stays: that two busy cores of one phy
 other down belongs to the layout. By how much a turn differs from the average is the machine's
 doing, and comes off.
 
+Response times are seen on a clock that goes on more slowly while the cores are slow (`EvenClock`).
+
 How closely a program follows the gauge its own turns tell: one that computes nearly does what the
 gauge does, one that waits does not at all. (S. S. Lavenberg and P. D. Welch, "A perspective on the
 use of control variables to increase the efficiency of Monte Carlo simulations", Management Science
@@ -19,6 +21,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from gilplan.calibration.even_clock import EvenClock, run_on
 from gilplan.calibration.pairing import PairedRun
 
 Floats = NDArray[np.float64]
@@ -38,13 +41,19 @@ def at_even_speed(
     What is usual stays: the gauge's mean over the runs whose ``alike`` is the same. The turns of
     one ``program`` tell how closely it follows the gauge. Runs that never read it stay as they are.
     """
-    by_program, by_kind = _grouped(runs, program), _grouped(runs, alike)
-    closeness = {name: _closeness(found) for name, found in by_program.items()}
-    usual = {kind: _usual(found) for kind, found in by_kind.items()}
+    closeness = closeness_by(runs, program)
+    usual = {kind: _usual(found) for kind, found in _grouped(runs, alike).items()}
     return {
         key: [_corrected(run, closeness[program(key)], usual[alike(key)]) for run in found]
         for key, found in runs.items()
     }
+
+
+def closeness_by(
+    runs: Mapping[Key, Sequence[PairedRun]], name: Callable[[Key], Hashable]
+) -> dict[Hashable, float]:
+    """Return by how much rates fall with the gauge, per ``name``; 0 where nothing says so."""
+    return {each: _closeness(found) for each, found in _grouped(runs, name).items()}
 
 
 def _grouped(
@@ -61,7 +70,15 @@ def _corrected(run: PairedRun, closeness: float, usual: float) -> PairedRun:
     if not len(slowness):
         return run
     factors = np.exp(-closeness * (slowness - usual))
-    return replace(run, reference_rates=tuple((np.asarray(run.reference_rates) * factors).tolist()))
+    clock = EvenClock.of(run.run.gauge, run.run.window, closeness)
+    alone = run.uninterrupted
+    return replace(
+        run,
+        reference_rates=tuple((np.asarray(run.reference_rates) * factors).tolist()),
+        run=run_on(clock, run.run),
+        windows=tuple((float(begin), float(end)) for begin, end in map(clock.at, run.windows)),
+        uninterrupted=run_on(EvenClock.of(alone.gauge, alone.window, closeness), alone),
+    )
 
 
 def _slowness(run: PairedRun) -> Floats:

@@ -31,7 +31,7 @@ that came due. Windows last at least twenty switch intervals for that reason.
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from time import perf_counter_ns, sleep
@@ -272,21 +272,24 @@ def _paired(
         tuple(_unstopped([started_at + at for at in row if at <= last], spans).tolist())
         for row in answer["completions"]
     )
+    gauge = np.concatenate([np.reshape(row, (-1, 2)) for row in answer["gauge"]])
+    gauge[:, 0] += started_at
     run = RealRun(
         layout=layout,
         completed_at=rows,
         window=(float(edges[1]), float(edges[-1])),
         steal_time=answer["steal_time"],
+        gauge=tuple(
+            zip(_unstopped(gauge[:, 0], spans).tolist(), (gauge[:, 1] / 1e9).tolist(), strict=True)
+        ),
     )
     settled = _settled(timed[1])
-    reference = _inside(program, timed[0], settled)
+    around = _readings(np.reshape(timed[0]["gauge"], (-1, 2)), settled)
+    reference = _inside(program, timed[0], settled, around)
     rates = _rates(timed[0], timed[1], reference.stamp_ratio)
     if not np.isfinite(rates).all():
         raise MeasurementFailed(f"{program} as {layout}: a turn of the single thread did no task")
-    gauge = np.concatenate([np.reshape(row, (-1, 2)) for row in answer["gauge"]])
-    gauge[:, 0] += started_at
     readings = _readings(gauge, _settled(spans[1:], resuming_time(layout)))
-    around = _readings(np.reshape(timed[0]["gauge"], (-1, 2)), settled)
     windows = tuple(
         (float(begin) + resuming_time(layout), float(end)) for begin, end in pairwise(edges[1:])
     )
@@ -356,17 +359,22 @@ def _rates(timed: dict[str, Any], spans: list[Span], stamp_ratio: float) -> list
     return rates
 
 
-def _inside(program: str, timed: dict[str, Any], spans: list[Span]) -> StepSamples:
-    """Keep the step times of tasks that ran without being stopped."""
+def _inside(
+    program: str, timed: dict[str, Any], spans: list[Span], gauge: NDArray[np.float64]
+) -> StepSamples:
+    """Keep the step times of tasks that ran without being stopped.
+
+    ``gauge`` is its reading in each span, ns: ``(spans,)``.
+    """
     samples = step_samples(program, timed)
     totals = np.sum([step.times for step in samples.steps], axis=0)
     wholes = np.asarray(samples.whole)
     # The two kinds of task alternate, and only neighbours that both ran through say anything
     # about each other.
-    kept = _within(np.asarray(timed["stamped_at"]), totals, spans) & _within(
-        np.asarray(timed["whole_at"]), wholes, spans
-    )
-    return samples.selected(kept)
+    begun = np.asarray(timed["whole_at"])
+    kept = _within(np.asarray(timed["stamped_at"]), totals, spans) & _within(begun, wholes, spans)
+    span = np.searchsorted([begin for begin, _ in spans], begun, side="right") - 1
+    return replace(samples, gauge=tuple((gauge[span] / 1e9).tolist())).selected(kept)
 
 
 def _within(begun: NDArray[Any], times: NDArray[Any], spans: list[Span]) -> NDArray[np.bool_]:

@@ -31,13 +31,15 @@ class RealRun:
     """What one run of a layout did: per worker, the completions in seconds since the start.
 
     ``window`` is the half-open span that counts. ``steal_time`` is what the host took from the
-    machine during the run, in seconds over all cores.
+    machine during the run, in seconds over all cores. ``gauge`` says when its workers read how fast
+    their cores were and what they read (`SpeedGauge`), in seconds.
     """
 
     layout: Layout
     completed_at: tuple[tuple[float, ...], ...]
     window: tuple[float, float]
     steal_time: float = 0.0
+    gauge: tuple[tuple[float, float], ...] = ()
 
     @property
     def throughput(self) -> float:
@@ -153,7 +155,13 @@ def run_for_real(
         completed_at=completions(answer),
         window=(warmup, warmup + time),
         steal_time=answer["steal_time"],
+        gauge=readings_of(np.concatenate([np.reshape(row, (-1, 2)) for row in answer["gauge"]])),
     )
+
+
+def readings_of(gauge: NDArray[Any]) -> tuple[tuple[float, float], ...]:
+    """Return readings in nanoseconds, ``(n, 2)``, as pairs in seconds."""
+    return tuple((at / 1e9, reading / 1e9) for at, reading in gauge.tolist())
 
 
 def completions(answer: dict[str, Any]) -> tuple[tuple[float, ...], ...]:

@@ -1,5 +1,6 @@
 """From timed steps to a workload: what a program demands when nothing is in its way."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -34,11 +35,16 @@ class StepTimes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepSamples:
-    """All steps of a program's task, timed in turn with untouched tasks (``whole``)."""
+    """All steps of a program's task, timed in turn with untouched tasks (``whole``).
+
+    ``gauge`` is what `SpeedGauge` read around each task, seconds, NaN where it did not; empty where
+    nobody looked.
+    """
 
     program: str
     steps: tuple[StepTimes, ...]
     whole: tuple[float, ...]
+    gauge: tuple[float, ...] = ()
 
     def joined(self, later: "StepSamples") -> "StepSamples":
         """Return these samples with those of a later measurement of the same program."""
@@ -57,7 +63,11 @@ class StepSamples:
                 for step, other in zip(self.steps, later.steps, strict=True)
             ),
             whole=self.whole + later.whole,
+            gauge=tuple(np.concatenate([self._readings(), later._readings()]).tolist()),
         )
+
+    def _readings(self) -> NDArray[np.float64]:
+        return np.asarray(self.gauge) if self.gauge else np.full(len(self.whole), np.nan)
 
     def selected(self, kept: NDArray[np.bool_]) -> "StepSamples":
         """Return the tasks that ``kept`` marks: ``(tasks,)``."""
@@ -68,6 +78,29 @@ class StepSamples:
                 for step in self.steps
             ),
             whole=tuple(np.asarray(self.whole)[kept].tolist()),
+            gauge=tuple(np.asarray(self.gauge)[kept].tolist()) if self.gauge else (),
+        )
+
+    def at_even_speed(self, closeness: float) -> "StepSamples":
+        """Return what the tasks would have taken at the gauge's usual reading; means stay.
+
+        ``closeness``: how closely the program follows the gauge. Tasks around which nobody read it
+        stay as they are beside the others' mean.
+        """
+        slowness = np.log(self._readings())
+        known = np.isfinite(slowness)
+        if not known.any():
+            return self
+        factors = np.where(known, np.exp(-closeness * (slowness - slowness[known].mean())), 1.0)
+        totals = np.sum([step.times for step in self.steps], axis=0)
+        stamped = factors * _shrunk(totals, factors)
+        return replace(
+            self,
+            steps=tuple(
+                replace(step, times=tuple((np.asarray(step.times) * stamped).tolist()))
+                for step in self.steps
+            ),
+            whole=tuple((np.asarray(self.whole) * factors * _shrunk(self.whole, factors)).tolist()),
         )
 
     @property
@@ -86,6 +119,11 @@ class StepSamples:
             return 1.0
         stamped = np.sum([step.times for step in self.steps], axis=0)
         return float(np.median(np.asarray(self.whole) / stamped))
+
+
+def _shrunk(times: Sequence[float] | NDArray[np.float64], factors: NDArray[np.float64]) -> float:
+    """Return the times' sum over that of the times with their factors."""
+    return float(np.sum(times) / np.dot(times, factors))
 
 
 def workload_from_steps(program_name: str, samples: StepSamples, build_name: str) -> Workload:
