@@ -4,8 +4,9 @@ The machine's speed drifts, so each cell is measured in turns with a single thre
 program (see `pairing`), in several rounds over all cells, and brought to the usual speed of the
 cores (see `even_speed`). Its measured throughput is the one relative to the single thread's, times
 the single thread's over the whole study. How repeatable
-that is say the scatter of the turns within a run, and the scatter between runs of a cell: where a
-process's memory happens to lie makes it some per cent faster or slower for all its life.
+that is say the scatter of the turns within a run, and the scatter between runs of a cell (see
+`repeatability`): where a process's memory happens to lie makes it some per cent faster or slower
+for all its life.
 """
 
 import os
@@ -20,16 +21,22 @@ import numpy as np
 from gilplan.calibration.builds import Build
 from gilplan.calibration.crowd import CrowdPoint, control_ratios, measure_crowd
 from gilplan.calibration.crowd_model import CrowdModel
-from gilplan.calibration.even_speed import at_even_speed
+from gilplan.calibration.even_speed import closeness_by
 from gilplan.calibration.model_error import Regime, held_out
 from gilplan.calibration.other_builds import see_on_builds
 from gilplan.calibration.pairing import PairedRun, Turns, measure_paired
 from gilplan.calibration.profile import Profile
 from gilplan.calibration.realrun import measure_steps
+from gilplan.calibration.repeatability import (
+    at_usual_speed,
+    cells_that_disagree,
+    runs_worth,
+    scatters_by_regime,
+)
 from gilplan.calibration.steps import StepSamples, workload_from_steps
 from gilplan.calibration.study import Cell, Study
 from gilplan.calibration.validation_result import Row, Skipped, Validation
-from gilplan.model.bounds import amdahl, gils_at_once, one_interval_rule, processor_sharing
+from gilplan.model.bounds import amdahl, one_interval_rule, processor_sharing
 from gilplan.model.errors import GilplanError, MeasurementFailed
 from gilplan.model.layout import Layout
 from gilplan.model.prediction import Prediction
@@ -46,8 +53,6 @@ PERCENTILES = (50, 95, 99)
 #: A cell is measured again when the host took more than this share of the processor time.
 STEAL_LIMIT = 0.02
 STEAL_RETRIES = 2
-#: So many cells of a regime tell its scatter between runs to a quarter (1 / sqrt(2 n)).
-LEAST_FOR_SCATTER = 8
 #: A 90 % interval's half-width in standard deviations of a normal.
 Z90 = 1.6448536269514722
 
@@ -85,9 +90,12 @@ class Measurements:
             build: CrowdModel(profile.runtime(build), profile.machine, control_ratios(crowds))
             for build, crowds in by_build.items()
         }
+        closeness = closeness_by(self.runs, lambda cell: cell.program)
         found = {
             (build, program): replace(
-                workload_from_steps(program, samples, build),
+                workload_from_steps(
+                    program, samples.at_even_speed(closeness.get(program, 0.0)), build
+                ),
                 seen_on=self.seen.get((build, program), ()),
             )
             for (build, program), samples in self.steps.items()
@@ -135,16 +143,26 @@ def measure(
     *,
     progress: Progress | None = None,
 ) -> Measurements:
-    """Run all rounds of the study in the order that its seed fixes; failed cells only once."""
+    """Run all rounds of the study in the order that its seed fixes; failed cells only once.
+
+    Cells whose runs differ by more than is usual run once more.
+    """
     measurements = Measurements()
     by_name = {build.name: build for build in builds}
-    total = study.repeats * len(study.cells)
-    try:
-        for done, cell in enumerate(_schedule(study), 1):
+
+    def run(cells: Iterable[Cell], done: int, total: int) -> None:
+        for number, cell in enumerate(cells, done + 1):
             build = by_name[cell.layout.build]
             _measure_cell(study, cell, build, programs[cell.program], measurements)
             if progress is not None:
-                progress(str(cell), done, total)
+                progress(str(cell), number, total)
+
+    planned = study.repeats * len(study.cells)
+    try:
+        run(_schedule(study), 0, planned)
+        cores = len(os.sched_getaffinity(0))
+        again = cells_that_disagree(at_usual_speed(measurements.runs, cores), cores)
+        run(again, planned, planned + len(again))
     except KeyboardInterrupt:
         measurements.interrupted = True
     return measurements
@@ -227,12 +245,8 @@ def compare(
     interrupted = measurements.interrupted
     attempt = partial(_attempt, predict)
     predictions = (executor.map if executor is not None else map)(attempt, wanted, layouts)
-    measured = at_even_speed(
-        {cell: measurements.runs[cell] for cell in cells},
-        program=lambda cell: cell.program,
-        alike=lambda cell: gils_at_once(cell.layout, cores),
-    )
-    scatter = scatter_by_regime(measured, cores)
+    measured = at_usual_speed({cell: measurements.runs[cell] for cell in cells}, cores)
+    scatters = scatters_by_regime(measured, cores)
     try:
         for cell, workload, prediction in zip(cells, wanted, predictions, strict=True):
             if isinstance(prediction, str):
@@ -240,7 +254,8 @@ def compare(
                 continue
             single = measurements.steps[cell.layout.build, cell.program].rate
             regime = Regime.of(cell.layout, cores)
-            row = _row(cell, workload, prediction, measured[cell], single, cores, scatter[regime])
+            scatter = scatters[regime]
+            row = _row(cell, workload, prediction, measured[cell], single, cores, scatter)
             rows.append(row)
             if progress is not None:
                 progress(f"predicted {cell}", len(rows), len(cells))
@@ -252,41 +267,6 @@ def compare(
         seed=study.seed,
         interrupted=interrupted,
     )
-
-
-def scatter_by_regime(
-    measured: Mapping[Cell, Sequence[PairedRun]], cores: int
-) -> dict[Regime, float]:
-    """Return what one run differs from the next by what the workers compete for.
-
-    A layout whose workers have a core and a GIL each repeats itself better than one whose
-    workers may gather on one core in one run and not in the next. Over all where the cells of a
-    regime that ran more than once are too few to say.
-    """
-    by_regime: dict[Regime, list[Sequence[PairedRun]]] = {regime: [] for regime in Regime}
-    for cell, runs in measured.items():
-        if len(runs) > 1:
-            by_regime[Regime.of(cell.layout, cores)].append(runs)
-    over_all = scatter_between_runs(measured.values())
-    return {
-        regime: scatter_between_runs(cells) if len(cells) >= LEAST_FOR_SCATTER else over_all
-        for regime, cells in by_regime.items()
-    }
-
-
-def scatter_between_runs(cells: Iterable[Sequence[PairedRun]]) -> float:
-    """Return the relative standard deviation between runs of a cell beyond that within them.
-
-    One for all cells given, from those that ran more than once: two runs of one cell alone would
-    say little. 0 where none did.
-    """
-    excess = []
-    for runs in cells:
-        found = np.array([run.relative_throughput for run in runs])
-        if len(found) > 1 and found.mean() > 0:
-            within = np.mean([run.standard_error**2 for run in runs])
-            excess.append((found.var(ddof=1) - within) / found.mean() ** 2)
-    return float(np.sqrt(max(np.mean(excess), 0.0))) if excess else 0.0
 
 
 def _with_model_error(rows: Sequence[Row]) -> tuple[Row, ...]:
@@ -319,15 +299,21 @@ def _row(
     runs: Sequence[PairedRun],
     single: float,
     cores: int,
-    scatter: float,
+    scatter: Mapping[str, float],
 ) -> Row:
     layout = cell.layout
-    relative = float(np.mean([run.relative_throughput for run in runs]))
+    relative = float(np.median([run.relative_throughput for run in runs]))
     measured = single * relative
-    within = np.mean([run.standard_error**2 for run in runs])
-    error_of_mean = single * float(np.sqrt((within + (scatter * relative) ** 2) / len(runs)))
+    within = float(np.mean([run.standard_error**2 for run in runs]))
     usable = cores if layout.cores is None else layout.cores
-    real = {percentile: _mean_response(runs, percentile, single) for percentile in PERCENTILES}
+    real = {percentile: _response_time(runs, percentile, single) for percentile in PERCENTILES}
+
+    def half_width(measure: str, within: float = 0.0) -> float:
+        return Z90 * float(np.sqrt((within + scatter[measure] ** 2) / runs_worth(len(runs))))
+
+    def half_width_of(percentile: int) -> float | None:
+        known = real[percentile] is not None and scatter[f"p{percentile}"] > 0
+        return half_width(f"p{percentile}") if known else None
 
     def error(value: float) -> float:
         return (value - measured) / measured if measured else float(value > 0)
@@ -348,7 +334,7 @@ def _row(
         predicted_lower=prediction.throughput.lower,
         predicted_upper=prediction.throughput.upper,
         measured=measured,
-        repeatability=Z90 * error_of_mean / measured if measured else None,
+        repeatability=half_width("throughput", within / relative**2) if measured else None,
         error=error(prediction.throughput.mean),
         error_amdahl=error(amdahl(workload, layout, usable)),
         error_processor_sharing=error(processor_sharing(workload, layout, usable)),
@@ -359,12 +345,15 @@ def _row(
         predicted_p50=forecast(50),
         predicted_p95=forecast(95),
         predicted_p99=forecast(99),
+        repeatability_p50=half_width_of(50),
+        repeatability_p95=half_width_of(95),
+        repeatability_p99=half_width_of(99),
         steal_time=sum(run.run.steal_time for run in runs),
     )
 
 
-def _mean_response(runs: Sequence[PairedRun], percentile: int, single: float) -> float | None:
-    """Return the mean of the runs' percentiles, None where a run completed no task."""
+def _response_time(runs: Sequence[PairedRun], percentile: int, single: float) -> float | None:
+    """Return the median of the runs' percentiles, None where a run completed no task."""
     found = [run.response_time(percentile, single) for run in runs]
     known = [value for value in found if value is not None]
-    return float(np.mean(known)) if len(known) == len(found) else None
+    return float(np.median(known)) if len(known) == len(found) else None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gilplan.calibration.atomic_file import write_text
-from gilplan.calibration.model_error import LEAST_CELLS, ModelError
+from gilplan.calibration.model_error import LEAST_CELLS, MEASURES, ModelError
 from gilplan.calibration.study import Cell
 
 if TYPE_CHECKING:
@@ -23,7 +23,8 @@ class Row:
     """One cell: predicted, measured, and the errors, relative to the measured value.
 
     Throughputs in tasks per second, response times in seconds. ``repeatability`` is the
-    half-width of the measurement's 90 % interval, relative to it. ``regime`` says what the
+    half-width of the measurement's 90 % interval, relative to it, for a percentile None where no
+    cell ran twice. ``regime`` says what the
     workers compete for; the predicted interval holds the model's error there, as found on the
     other programs.
     """
@@ -50,6 +51,9 @@ class Row:
     predicted_p50: float | None
     predicted_p95: float | None
     predicted_p99: float | None
+    repeatability_p50: float | None
+    repeatability_p95: float | None
+    repeatability_p99: float | None
     steal_time: float
 
     def relative_error(self, measure: str) -> float | None:
@@ -78,6 +82,21 @@ class ErrorSummary:
     percentile_90_net: float
     worst_net: float
     coverage: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResponseSummary:
+    """Absolute relative errors of a percentile of response times, over the rows that have it.
+
+    ``repeatability`` is the median of the rows', None where none is known.
+    """
+
+    percentile: str
+    cells: int
+    median: float
+    percentile_90: float
+    worst: float
+    repeatability: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +139,11 @@ class Validation:
             for method in METHODS
         )
 
+    def response_summaries(self) -> tuple[ResponseSummary, ...]:
+        """Summarise how far the percentiles of response times are off; none without rows."""
+        found = (_response_summary(name, self.rows) for name in MEASURES if name != "throughput")
+        return tuple(summary for summary in found if summary is not None)
+
     def save(self, csv: Path | None = None, json_file: Path | None = None) -> None:
         """Write the rows as CSV, and rows, summaries and skipped cells as JSON."""
         if csv is not None:
@@ -133,6 +157,7 @@ class Validation:
             "seed": self.seed,
             "interrupted": self.interrupted,
             "summaries": [asdict(each) for each in self.summaries()],
+            "response_summaries": [asdict(each) for each in self.response_summaries()],
             "rows": [_finite(asdict(row)) for row in self.rows],
             "skipped": [{"cell": str(each.cell), "reason": each.reason} for each in self.skipped],
         }
@@ -153,6 +178,28 @@ def _summary(method: str, rows: tuple[Row, ...], coverage: float | None) -> Erro
         percentile_90_net=float(np.percentile(net, 90)),
         worst_net=float(net.max()),
         coverage=coverage,
+    )
+
+
+def _response_summary(percentile: str, rows: tuple[Row, ...]) -> ResponseSummary | None:
+    """Summarise one percentile, relative to the measured value; None where no row has it."""
+    errors, known = [], []
+    for row in rows:
+        predicted = getattr(row, f"predicted_{percentile}")
+        measured = getattr(row, f"measured_{percentile}")
+        if predicted is not None and measured:
+            errors.append(abs(predicted - measured) / measured)
+            known.append(getattr(row, f"repeatability_{percentile}"))
+    if not errors:
+        return None
+    noise = [value for value in known if value is not None]
+    return ResponseSummary(
+        percentile=percentile,
+        cells=len(errors),
+        median=float(np.median(errors)),
+        percentile_90=float(np.percentile(errors, 90)),
+        worst=max(errors),
+        repeatability=float(np.median(noise)) if noise else None,
     )
 
 

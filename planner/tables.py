@@ -138,6 +138,20 @@ def error_table(validation: Validation) -> Table:
     return table
 
 
+def response_error_table(validation: Validation) -> Table:
+    """Return a row per percentile of the response times: how far predictions are off."""
+    table = _table("absolute error of response times")
+    table.add_column("percentile")
+    for heading in ("cells", "median", "90th percentile", "worst", "repeatability"):
+        table.add_column(heading, justify="right")
+    for summary in validation.response_summaries():
+        errors = (summary.median, summary.percentile_90, summary.worst)
+        noise = NOTHING if summary.repeatability is None else f"±{summary.repeatability:.1%}"
+        shown = (f"{error:.1%}" for error in errors)
+        table.add_row(summary.percentile, str(summary.cells), *shown, noise)
+    return table
+
+
 def build_table(builds: Sequence[Build]) -> Table:
     """Return a row per CPython build."""
     table = _table()

@@ -13,7 +13,6 @@ import pytest
 from gilplan.calibration import pairing, validation
 from gilplan.calibration.builds import Build, find_builds
 from gilplan.calibration.crowd import CrowdPoint
-from gilplan.calibration.model_error import Regime
 from gilplan.calibration.pairing import PairedRun, Turns
 from gilplan.calibration.realrun import RealRun, shipped_programs
 from gilplan.calibration.steps import StepSamples, StepTimes
@@ -22,8 +21,6 @@ from gilplan.calibration.validation import (
     Measurements,
     compare,
     measure,
-    scatter_between_runs,
-    scatter_by_regime,
     validate,
 )
 from gilplan.calibration.validation_result import METHODS, Row
@@ -189,49 +186,6 @@ def test_row_compares_prediction_with_the_mean_of_the_turns(profile):
     assert row.predicted_p50 == pytest.approx(0.020)
     assert row.predicted_p99 is None
     assert row.measured_p50 == pytest.approx(1 / 80, rel=0.15)
-
-
-def two_processes(rng: np.random.Generator, between: float) -> list[PairedRun]:
-    """Return two runs whose speeds differ by ``between``, and their turns by 2 %."""
-    (run,) = measured_at(80, 80).runs[CELL]
-
-    def of_a_process() -> PairedRun:
-        speed = 80 * (1 + between * rng.standard_normal())
-        return replace(
-            run,
-            rates=tuple(speed * (1 + 0.02 * rng.standard_normal()) for _ in range(9)),
-            reference_rates=(100.0,) * 9,
-        )
-
-    return [of_a_process(), of_a_process()]
-
-
-def test_scatter_between_runs_is_what_that_within_them_leaves():
-    rng = np.random.default_rng(3)
-    between = 0.03
-    cells = [two_processes(rng, between) for _ in range(400)]
-    assert scatter_between_runs(cells) == pytest.approx(between, rel=0.1)
-    assert scatter_between_runs([runs[:1] for runs in cells]) == 0
-
-
-def test_each_regime_has_its_own_scatter_where_its_cells_suffice():
-    rng = np.random.default_rng(4)
-    behind_a_gil, apart = CELL.layout, Layout(build="3.13.0", processes=2, gil=GilMode.OWN)
-    crowded = Layout(build="3.13.0", processes=4, gil=GilMode.OWN)
-
-    def cells(layout: Layout, count: int, between: float) -> dict[Cell, list[PairedRun]]:
-        return {
-            Cell(program=f"p{n}", mode=layout.mode, layout=layout): two_processes(rng, between)
-            for n in range(count)
-        }
-
-    measured = cells(behind_a_gil, 200, 0.08) | cells(apart, 200, 0.02) | cells(crowded, 7, 0.5)
-    scatter = scatter_by_regime(measured, cores=2)
-    assert scatter[Regime.GIL] == pytest.approx(0.08, rel=0.15)
-    assert scatter[Regime.NOTHING] == pytest.approx(0.02, rel=0.15)
-    assert scatter[Regime.CORES] == scatter_between_runs(measured.values())
-    once = measured | {cell: runs[:1] for cell, runs in measured.items() if cell.layout == apart}
-    assert scatter_by_regime(once, cores=2)[Regime.NOTHING] == scatter_between_runs(once.values())
 
 
 def test_two_runs_that_differ_make_a_row_less_repeatable(profile):

@@ -101,7 +101,7 @@ def validate(
     from gilplan.planner.display import table_text
     from gilplan.planner.predictions import predict_layout
     from gilplan.planner.progress import progress
-    from gilplan.planner.tables import error_table, validation_table
+    from gilplan.planner.tables import error_table, response_error_table, validation_table
 
     profile = usable_profile(profile_path, allow_foreign=allow_foreign)
     builds = calibrated_builds(profile, interpreters)
@@ -135,7 +135,8 @@ def validate(
     elif form == "csv":
         write_or_print(validation.frame().to_csv(index=False), output)
     else:
-        tables = [validation_table(validation), error_table(validation)]
+        of_all = (validation_table, error_table, response_error_table)
+        tables = [table(validation) for table in of_all]
         if output is None:
             print_table(*tables)
         else:

@@ -14,10 +14,12 @@ from gilplan.planner.display import html_of, table_text
 from gilplan.planner.layout_option import parse_layout
 from gilplan.planner.predictions import predict
 from gilplan.planner.tables import (
+    NOTHING,
     error_table,
     notes_on,
     prediction_table,
     ratio,
+    response_error_table,
     validation_table,
 )
 
@@ -78,12 +80,15 @@ def test_a_validation_is_shown_by_cell_and_by_method(profile: Profile) -> None:
         error_amdahl=0.5,
         error_processor_sharing=-0.3,
         error_one_interval=0.4,
-        measured_p50=None,
+        measured_p50=0.010,
         measured_p95=None,
-        measured_p99=None,
-        predicted_p50=None,
+        measured_p99=0.040,
+        predicted_p50=0.011,
         predicted_p95=None,
-        predicted_p99=None,
+        predicted_p99=0.030,
+        repeatability_p50=0.04,
+        repeatability_p95=None,
+        repeatability_p99=None,
         steal_time=0.0,
     )
     skipped = Skipped(cell=Cell(program="p", mode="threads", layout=layout), reason="hung")
@@ -92,6 +97,11 @@ def test_a_validation_is_shown_by_cell_and_by_method(profile: Profile) -> None:
     assert cells == ["parse", "3.13.0:threads=2", "110", "±", "2", "100", "+10.0%", "±2.0%"]
     methods = [line.split()[0] for line in table_text(error_table(validation)).splitlines()[4:-1]]
     assert methods == ["gilplan", "amdahl", "processor", "one"]
+    percentiles = table_text(response_error_table(validation)).splitlines()
+    assert [line.split() for line in percentiles[-3:-1]] == [
+        ["p50", "1", "10.0%", "10.0%", "10.0%", "±4.0%"],
+        ["p99", "1", "25.0%", "25.0%", "25.0%", NOTHING],
+    ]
 
 
 def test_the_demonstration_ranks_each_kind_of_layout_that_the_builds_allow(
