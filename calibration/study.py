@@ -74,7 +74,7 @@ class Study:
     ) -> "Study":
         """``cells`` cells, some ten seconds of measuring each, in two runs."""
         chosen = balanced_cells(builds, programs, count=cells, seed=seed)
-        turns = Turns(count=8, window=0.1, reference_window=0.04, warmup=0.15, uninterrupted=0.8)
+        turns = Turns(count=8, window=0.1, reference_window=0.04, warmup=0.15, uninterrupted=2.0)
         return cls(cells=chosen, repeats=2, turns=turns, seed=seed)
 
 
