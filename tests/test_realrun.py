@@ -1,15 +1,17 @@
 """Real runs: every mode of every build gives completions; failures cost one line."""
 
 import os
+import time
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from gilplan.calibration.builds import Build, find_builds
 from gilplan.calibration.crowd import measure_crowd
-from gilplan.calibration.harness.worker import SpeedGauge
+from gilplan.calibration.harness.worker import SpeedGauge, loop
 from gilplan.calibration.realrun import RealRun, measure_steps, run_for_real, shipped_programs
 from gilplan.calibration.steps import StepSamples, StepTimes, workload_from_steps
 from gilplan.calibration.study import candidate_layouts, natural_gil
@@ -168,15 +170,31 @@ def test_layout_beyond_the_machine_is_refused(build):
 
 
 def test_the_gauge_is_read_again_only_after_so_much_work():
-    often, once = SpeedGauge(0), SpeedGauge(3_600_000_000_000)
-    for _ in range(5):
-        often.read()
-        once.read()
-    assert len(often.readings) == 5
-    assert len(once.readings) == 1
-    instants, spent = zip(*often.readings, strict=True)
+    always, often, once = (SpeedGauge(demand, 300) for demand in (1_000, 100, 1))
+    for _ in range(7):
+        for gauge in (always, often, once):
+            gauge.read()
+    # The first time at once, then every third task, or every three hundredth.
+    assert [len(gauge.readings) for gauge in (always, often, once)] == [7, 3, 1]
+    instants, spent = zip(*always.readings, strict=True)
     assert list(instants) == sorted(instants)
     assert min(spent) > 0
+
+
+def test_the_gauge_never_asks_the_scheduler_to_account_for_the_thread(monkeypatch):
+    def refused() -> int:
+        raise AssertionError("reading the thread's processor clock ends slices that are over")
+
+    monkeypatch.setattr(time, "thread_time_ns", refused)
+    monkeypatch.setattr(time, "thread_time", refused)
+    gauge = SpeedGauge(1_000, 1_000)
+    state = SimpleNamespace(done=0)
+
+    def call(state: SimpleNamespace) -> None:
+        state.done += 1
+
+    loop((call,), state, time.perf_counter_ns() + 2_000_000, gauge)
+    assert len(gauge.readings) == state.done > 0
 
 
 def test_build_that_does_not_start_costs_one_line(tmp_path):

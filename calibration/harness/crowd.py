@@ -70,6 +70,10 @@ LONGEST = 1.0
 SETTLE_TIME = 0.0005
 #: Processor time between two readings of the gauge: a phase alone should have many.
 GAUGE_SPACING_NS = 500_000
+#: So much processor time passes between two readings of a thread's processor clock without a GIL,
+#: each of which ends a slice of the scheduler that is over: about as long as a slice lasts.
+UNACCOUNTED_NS = 3_000_000
+CONTROL_NS = 100_000
 #: The control is the same for every program: it takes its turn every so many cycles.
 CONTROL_EVERY = 3
 
@@ -107,6 +111,7 @@ class Crowd:
         worker = execute(WORKER)
         program = worker["load"](path)
         self.gauge, self.usual_reading = worker["SpeedGauge"], worker["usual_reading"]
+        self.processor_time = worker["demand"]
         self.setup = program["setup"]
         self.calls = tuple(step[CALL] for step in program["STEPS"])
         # A thread that is late for its phase must find it open still, hence no events.
@@ -119,6 +124,7 @@ class Crowd:
         self.readings: list[int] = []
         self.failures: list[BaseException] = []
         self.task_time = 0.0
+        self.demand = 0
         self.cores = sorted(os.sched_getaffinity(0))
         self.ids = [0] * threads
         for number in range(threads):
@@ -139,8 +145,7 @@ class Crowd:
             for call in self.calls:
                 call(state)
             start = time.perf_counter()
-            for call in self.calls:
-                call(state)
+            self.demand = self.processor_time(self.calls, state)
             self.task_time = time.perf_counter() - start
         except BaseException as error:
             self.failures.append(error)
@@ -159,18 +164,21 @@ class Crowd:
         """
         clock, phase, calls = time.thread_time_ns, self.phase, self.todo
         now, resumed_at = time.perf_counter, self.resumed_at
-        gauge = self.gauge(GAUGE_SPACING_NS)
+        demand = CONTROL_NS if calls == (control,) else self.demand
+        at_once = 1 if with_gil() else max(UNACCOUNTED_NS // demand, 1)
+        gauge = self.gauge(at_once * demand, GAUGE_SPACING_NS)
         spent = done = 0
         while phase % 2:
             counts = now() >= resumed_at
             start = clock()
-            for call in calls:
-                call(state)
+            for _ in range(at_once):
+                for call in calls:
+                    call(state)
             if self.phase != phase:
                 break
             if counts:
                 spent += clock() - start
-                done += 1
+                done += at_once
                 gauge.read()
         self.readings += [reading for _, reading in gauge.readings]
         self.spent.append((spent, done))

@@ -79,7 +79,6 @@ def measure(options: argparse.Namespace, told_to_end: list[int]) -> dict[str, An
     """Alternate stamped and whole tasks until the time is over or a signal says so."""
     worker = execute(WORKER)
     program = worker["load"](options.program)
-    gauge = worker["SpeedGauge"](worker["GAUGE_SPACING_NS"])
     steps = program["STEPS"]
     calls = tuple(step[CALL] for step in steps)
     state = program["setup"]()
@@ -91,6 +90,7 @@ def measure(options: argparse.Namespace, told_to_end: list[int]) -> dict[str, An
     while time.perf_counter() - begin < options.warmup:
         stamped_task(calls, state, stamps)
         whole_task(calls, state)
+    gauge = worker["SpeedGauge"](worker["demand"](calls, state), worker["GAUGE_SPACING_NS"])
     print(json.dumps({"started_at": time.perf_counter_ns()}), file=options.answers, flush=True)
     begin = time.perf_counter()
     while len(rows) < options.tasks or (

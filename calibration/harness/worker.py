@@ -46,32 +46,47 @@ class SpeedGauge:
 
     A core's clock, and on a virtual machine what the host runs beside it, change its speed by tens
     of per cent within milliseconds, for a task and for the loop alike. ``readings`` are pairs of
-    when (perf_counter) and the loop's processor time, both in nanoseconds.
+    when (perf_counter) and how long the loop took, both in nanoseconds.
+
+    It is read every so many tasks, about every ``spacing`` ns of a thread that needs ``demand`` ns
+    for one, and by the clock that the kernel keeps in user space (vDSO). To ask for a thread's
+    processor time would make the scheduler account for the running thread, and a slice that is over
+    ends then (update_curr in kernel/sched/fair.c): asked after each task, threads that share a core
+    would change at the ends of tasks and not at the ticks in the middle of them.
     """
 
-    def __init__(self, spacing: int) -> None:
-        self.spacing = spacing
-        self.due = 0
+    def __init__(self, demand: int, spacing: int) -> None:
+        self.every = max(spacing // demand, 1)
+        self.left = 1
         self.readings: list[tuple[int, int]] = []
 
     def read(self) -> None:
-        """Read, unless the thread has used less than ``spacing`` ns of a processor since."""
-        clock = time.thread_time_ns
-        if clock() < self.due:
+        """Read, unless it was read a few tasks ago."""
+        self.left -= 1
+        if self.left:
             return
+        self.left = self.every
+        clock = time.perf_counter_ns
         # What the caches have lost is no matter of speed.
         count()
         start = clock()
         count()
         end = clock()
-        self.readings.append((time.perf_counter_ns(), end - start))
-        self.due = end + self.spacing
+        self.readings.append((end, end - start))
+
+
+def demand(calls: tuple[Any, ...], state: Any) -> int:
+    """Do the task once more; return the processor time that it took in nanoseconds, 1 at least."""
+    start = time.thread_time_ns()
+    for call in calls:
+        call(state)
+    return max(time.thread_time_ns() - start, 1)
 
 
 def usual_reading(readings: list[int]) -> float:
-    """Return the mean of the readings but the longest fifth, some of which were interrupted."""
-    kept = sorted(readings)[: len(readings) - len(readings) // 5]
-    return sum(kept) / len(kept)
+    """Return the median of the readings, some of which were interrupted."""
+    ordered = sorted(readings)
+    return (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
 
 
 def loop(calls: tuple[Any, ...], state: Any, deadline: int, gauge: SpeedGauge) -> list[int]:
@@ -131,8 +146,8 @@ class Crew:
             calls = tuple(step[CALL] for step in program["STEPS"])
             for call in calls:
                 call(state)
+            gauge = SpeedGauge(demand(calls, state), GAUGE_SPACING_NS)
             start = self.meet()
-            gauge = SpeedGauge(GAUGE_SPACING_NS)
             completions = loop(calls, state, start + self.settings["run_time_ns"], gauge)
             readings = [value for at, spent in gauge.readings for value in (at - start, spent)]
             self.leave(worker, "completions", [instant - start for instant in completions])
