@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binned_statistic
 
+from gilplan.calibration.harness.worker import usual_reading
 from gilplan.calibration.realrun import RealRun
 
 Floats = NDArray[np.float64]
@@ -44,8 +45,9 @@ class EvenClock:
         inside = (at >= begin) & (at <= end)
         if not inside.any():
             return cls(np.array([0.0, end]), np.array([0.0, end]))
-        slowness = binned_statistic(at[inside], np.log(readings[inside]), "median", edges).statistic
-        known = np.isfinite(slowness)
+        usual = binned_statistic(at[inside], readings[inside], usual_reading, edges).statistic
+        known = np.isfinite(usual)
+        slowness = np.log(usual)
         middles = (edges[:-1] + edges[1:]) / 2
         progress = np.exp(-closeness * np.interp(middles, middles[known], slowness[known]))
         progress *= np.diff(edges)

@@ -72,7 +72,7 @@ class Study:
     def full(
         cls, builds: Sequence[Build], programs: Iterable[str], *, seed: int, cells: int = 240
     ) -> "Study":
-        """``cells`` cells, some ten seconds of measuring each, in two runs."""
+        """``cells`` cells, some ten seconds of measuring for each of two runs."""
         chosen = balanced_cells(builds, programs, count=cells, seed=seed)
         turns = Turns(count=8, window=0.1, reference_window=0.04, warmup=0.15, uninterrupted=2.0)
         return cls(cells=chosen, repeats=2, turns=turns, seed=seed)

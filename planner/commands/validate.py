@@ -27,7 +27,7 @@ from gilplan.planner.commands.options import (
     type=click.IntRange(min=1),
     default=240,
     show_default=True,
-    help="How many layouts and programs to try, ten seconds each (without --quick).",
+    help="How many layouts and programs to try, some 25 seconds each (without --quick).",
 )
 @profile_option
 @foreign_option
