@@ -12,6 +12,7 @@ import time
 import traceback
 from array import array
 from bisect import bisect_left
+from collections.abc import Iterable
 from typing import Any
 
 #: Where the callable is in a step (name, kind, work, callable[, releases]).
@@ -84,7 +85,7 @@ def demand(calls: tuple[Any, ...], state: Any) -> int:
     return max(time.thread_time_ns() - start, 1)
 
 
-def usual_reading(readings: list[int]) -> float:
+def usual_reading(readings: Iterable[float]) -> float:
     """Return the mean of the readings but those of twice the median and more.
 
     In these the thread was interrupted: to pass the GIL on and get it back takes longer than the
