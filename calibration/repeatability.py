@@ -78,13 +78,9 @@ def scatter_by_regime(
 
     Over all where the cells of a regime that ran more than once are too few to say.
     """
-    by_regime = _by_regime(measured, cores)
-    over_all = scatter_between_runs(measured.values(), difference)
     return {
-        regime: scatter_between_runs(found.values(), difference)
-        if len(found) >= LEAST_FOR_SCATTER
-        else over_all
-        for regime, found in by_regime.items()
+        regime: scatter_between_runs(cells.values(), difference)
+        for regime, cells in _told_by(measured, cores).items()
     }
 
 
@@ -128,41 +124,38 @@ def cells_that_disagree(
 ) -> tuple[Cell, ...]:
     """Return the cells whose first two runs differ by more than is usual in their regime."""
     outside: set[Cell] = set()
-    over_all = _twice(measured)
-    for found in _by_regime(over_all, cores).values():
-        known = found if len(found) >= LEAST_FOR_SCATTER else over_all
-        differences = {cell: in_throughput(runs)[0] for cell, runs in known.items()}
-        usual = _usual(np.array(list(differences.values())))
-        outside |= {
-            cell
-            for cell, kept in zip(differences, usual, strict=True)
-            if not kept and cell in found
-        }
+    for regime, cells in _told_by(measured, cores).items():
+        usual = _usual(np.array([in_throughput(runs)[0] for runs in cells.values()]))
+        odd = (cell for cell, kept in zip(cells, usual, strict=True) if not kept)
+        outside |= {cell for cell in odd if Regime.of(cell.layout, cores) is regime}
     return tuple(cell for cell in measured if cell in outside)
 
 
 def runs_worth(count: int) -> float:
-    """Return how many runs' mean is as sure as the median of ``count``; that of two is a mean."""
-    return count if count <= 2 else count * 2 / pi
+    """Return how many runs' mean is as sure as the median of ``count``; that of two is a mean.
+
+    For normal scatter, within 2 % (its variance is nearly pi / (2 n + pi - 2) that of one).
+    """
+    return count if count == 2 else (2 * count + pi - 2) / pi
 
 
-def _twice(measured: Mapping[Cell, Sequence[PairedRun]]) -> dict[Cell, Sequence[PairedRun]]:
-    return {cell: runs for cell, runs in measured.items() if len(runs) > 1}
-
-
-def _by_regime(
+def _told_by(
     measured: Mapping[Cell, Sequence[PairedRun]], cores: int
 ) -> dict[Regime, dict[Cell, Sequence[PairedRun]]]:
-    found: dict[Regime, dict[Cell, Sequence[PairedRun]]] = {regime: {} for regime in Regime}
-    for cell, runs in _twice(measured).items():
-        found[Regime.of(cell.layout, cores)][cell] = runs
-    return found
+    """Return which cells tell each regime's scatter: its own that ran more than once, or all."""
+    twice = {cell: runs for cell, runs in measured.items() if len(runs) > 1}
+    own = {
+        regime: {c: runs for c, runs in twice.items() if Regime.of(c.layout, cores) is regime}
+        for regime in Regime
+    }
+    return {
+        regime: cells if len(cells) >= LEAST_FOR_SCATTER else twice for regime, cells in own.items()
+    }
 
 
 def _usual(differences: Floats) -> NDArray[np.bool_]:
-    """Mark the differences that are not too great beside the median one: ``(n,)``."""
-    if not len(differences):
-        return np.zeros(0, dtype=np.bool_)
-    spread = float(np.median(np.abs(differences))) / HALF_WITHIN
+    """Mark the differences that are not too great beside the median one, NaN never: ``(n,)``."""
+    known = np.abs(differences[np.isfinite(differences)])
+    spread = float(np.median(known)) / HALF_WITHIN if len(known) else 0.0
     usual: NDArray[np.bool_] = np.abs(differences) <= USUAL * spread
     return usual
