@@ -46,6 +46,7 @@ from gilplan.calibration.harness.worker import usual_reading
 from gilplan.calibration.realrun import (
     SET_UP_LIMIT,
     RealRun,
+    gauge_of,
     layout_child,
     run_for_real,
     step_samples,
@@ -272,7 +273,7 @@ def _paired(
         tuple(_unstopped([started_at + at for at in row if at <= last], spans).tolist())
         for row in answer["completions"]
     )
-    gauge = np.concatenate([np.reshape(row, (-1, 2)) for row in answer["gauge"]])
+    gauge = gauge_of(answer)
     gauge[:, 0] += started_at
     run = RealRun(
         layout=layout,

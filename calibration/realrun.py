@@ -155,13 +155,13 @@ def run_for_real(
         completed_at=completions(answer),
         window=(warmup, warmup + time),
         steal_time=answer["steal_time"],
-        gauge=readings_of(np.concatenate([np.reshape(row, (-1, 2)) for row in answer["gauge"]])),
+        gauge=tuple(map(tuple, (gauge_of(answer) / 1e9).tolist())),
     )
 
 
-def readings_of(gauge: NDArray[Any]) -> tuple[tuple[float, float], ...]:
-    """Return readings in nanoseconds, ``(n, 2)``, as pairs in seconds."""
-    return tuple((at / 1e9, reading / 1e9) for at, reading in gauge.tolist())
+def gauge_of(answer: dict[str, Any]) -> NDArray[np.float64]:
+    """Return the gauge's readings of all of a layout's workers: when and what, ``(n, 2)`` ns."""
+    return np.concatenate([np.reshape(row, (-1, 2)) for row in answer["gauge"]]).astype(np.float64)
 
 
 def completions(answer: dict[str, Any]) -> tuple[tuple[float, ...], ...]:

@@ -73,6 +73,7 @@ GAUGE_SPACING_NS = 500_000
 #: So much processor time passes between two readings of a thread's processor clock without a GIL,
 #: each of which ends a slice of the scheduler that is over: about as long as a slice lasts.
 UNACCOUNTED_NS = 3_000_000
+#: What the control's task takes, about.
 CONTROL_NS = 100_000
 #: The control is the same for every program: it takes its turn every so many cycles.
 CONTROL_EVERY = 3
