@@ -7,18 +7,25 @@ it a control takes that leaves nothing in the caches. `CrowdModel` makes a `Cold
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gilplan.calibration.builds import Build
+from gilplan.calibration.even_speed import CLOSEST
 from gilplan.calibration.realrun import SET_UP_LIMIT, harness_child
 
 #: What one process gets of the time, in seconds. Processes differ more (where their memory happens
-#: to lie) than the phases of one do: as many as possible.
-PROCESS_TIME = 2.0
+#: to lie) than the phases of one do, but each takes a while before it is as it will stay.
+PROCESS_TIME = 3.4
+#: Programs follow the gauge with an exponent of 1, give or take ``EXPONENT_SCATTER``, and single
+#: phases scatter by so much about that: what a few phases say about the exponent counts by both.
+EXPONENT_SCATTER, PHASE_SCATTER = 0.3, 0.05
 
+Floats = NDArray[np.float64]
 #: Threads, switch interval in seconds, and on how many cores (0: wherever they like).
 Condition = tuple[int, float, int]
 
@@ -28,7 +35,8 @@ class CrowdPoint:
     """Processor time per task alone and among ``threads`` on so many cores, at a switch interval.
 
     ``cycles`` of the program's task and ``controls`` of the control's: (alone, crowded) per task,
-    ``(n, 2)`` each, in units of the gauge's loop at that moment.
+    ``(n, 2)`` each, in nanoseconds; crowded is what it would be at the speed that the core had when
+    the task was alone.
     """
 
     threads: int
@@ -46,12 +54,6 @@ class CrowdPoint:
         """Processor time in the crowd over that alone."""
         alone, crowded = np.sum(self.cycles, axis=0)
         return float(crowded / alone)
-
-    def joined(self, other: "CrowdPoint") -> "CrowdPoint":
-        """Return these cycles and another measurement's."""
-        return replace(
-            self, cycles=self.cycles + other.cycles, controls=self.controls + other.controls
-        )
 
     @property
     def control_ratio(self) -> float:
@@ -71,32 +73,58 @@ def measure_crowd(
     process's memory happens to lie makes one suffer from its threads' turns more than the next.
     Points at which no task was completed are left out. Raises `MeasurementFailed`.
     """
-    taken: dict[Condition, CrowdPoint] = {}
     processes = max(round(time / PROCESS_TIME), 1)
-    for _ in range(processes):
-        for point in _measured(build, program, time / processes, points):
-            known = taken.get(point.condition)
-            taken[point.condition] = known.joined(point) if known else point
-    return tuple(taken.values())
+    found: dict[Condition, dict[str, Any]] = {}
+    for turn in range(processes):
+        for point in _measured(build, program, time / processes, turn, points):
+            condition = point["threads"], point["interval"], point["cores"]
+            known = found.setdefault(condition, {"cycles": [], "controls": []})
+            for kind, phases in known.items():
+                phases += point[kind]
+    found = {condition: known for condition, known in found.items() if all(known.values())}
+    if not found:
+        return ()
+    exponent = _exponent(np.concatenate([known["cycles"] for known in found.values()])[:, 0])
+    return tuple(
+        CrowdPoint(
+            threads=threads,
+            interval=interval,
+            cores=cores,
+            cycles=_at_one_speed(known["cycles"], exponent),
+            controls=_at_one_speed(known["controls"], 1.0),
+        )
+        for (threads, interval, cores), known in found.items()
+    )
 
 
 def _measured(
-    build: Build, program: Path, time: float, points: Sequence[Condition]
-) -> tuple[CrowdPoint, ...]:
-    arguments = [str(program), "--time", str(time), "--points", json.dumps(points)]
+    build: Build, program: Path, time: float, turn: int, points: Sequence[Condition]
+) -> list[dict[str, Any]]:
+    when = ["--time", str(time), "--turn", str(turn)]
+    arguments = [str(program), *when, "--points", json.dumps(points)]
     with harness_child(build, "crowd.py", arguments, what=f"{program.stem} in a crowd") as child:
-        taken = child.answer(2 * time + SET_UP_LIMIT)["points"]
-    return tuple(
-        CrowdPoint(
-            threads=point["threads"],
-            interval=point["interval"],
-            cores=point["cores"],
-            cycles=tuple(tuple(cycle) for cycle in point["cycles"]),
-            controls=tuple(tuple(cycle) for cycle in point["controls"]),
-        )
-        for point in taken
-        if point["cycles"] and point["controls"]
-    )
+        answer: list[dict[str, Any]] = child.answer(2 * time + SET_UP_LIMIT)["points"]
+    return answer
+
+
+def _exponent(phases: Floats) -> float:
+    """Return how closely a task's time follows the gauge, of phases ``(n, 2)``: time, reading.
+
+    What computes in registers does what the gauge does; what waits for memory does not get slower
+    with the clock. A regression in logarithms that begins at 1 (ridge).
+    """
+    time, gauge = (np.log(column) - np.log(column).mean() for column in phases.T)
+    held = (PHASE_SCATTER / EXPONENT_SCATTER) ** 2
+    exponent = 1.0 + float(gauge @ (time - gauge) / (gauge @ gauge + held))
+    return min(max(exponent, 0.0), CLOSEST)
+
+
+def _at_one_speed(cycles: Sequence[Any], exponent: float) -> tuple[tuple[float, float], ...]:
+    """Return the times of cycles ``(n, 2, 2)``, crowded ones as if at the lone thread's speed."""
+    times, readings = np.moveaxis(np.asarray(cycles, dtype=np.float64), -1, 0)
+    alone, crowded = times.T
+    even = crowded * (readings[:, 0] / readings[:, 1]) ** exponent
+    return tuple(zip(alone.tolist(), even.tolist(), strict=True))
 
 
 def control_ratios(crowds: Iterable[Sequence[CrowdPoint]]) -> dict[Condition, float]:

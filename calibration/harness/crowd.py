@@ -9,7 +9,8 @@ around each task. Waiting for the GIL costs processor time as well (timers, syst
 control that touches next to no memory is run under the same conditions and pays for that alone.
 
 Each number of threads has a process of its own, one thread too: where eight threads have mixed
-their memory, even one that is alone is not as fast as in a process without the others.
+their memory, even one that is alone is not as fast as in a process without the others. That takes a
+second or two, for which all crowds run before anything is measured.
 
 Two threads are pinned, to one core or to one each: left to themselves they stay on one core for
 seconds or on two, as it happens. On two cores the GIL, and what its last holder had in its hands,
@@ -17,19 +18,20 @@ comes from another core's caches; on one core the others leave their data in the
 two cost differently, and many threads that run where they like pay a mixture of both.
 
 A machine changes its speed, and that of each core, within milliseconds. So a gauge between tasks
-reads the speed of the moment, and a task's time counts in readings of it. Phases are short and
-follow each other closely, for what the gauge does not show: one thread alone on one core, all of a
-point's threads, the thread alone on the next core, all again. Every third time the same is done
-with the control.
+reads the speed of the moment, which is told beside the tasks' time. One thread alone and all
+of a point's threads follow each other closely, for what the gauge does not show; the next time on
+the next core. Every third time the same is done with the control. Threads that have just woken up
+together take fewer turns and do so on fewer cores than they come to in tens of milliseconds, and
+are cheaper: phases are longer than that.
 
 Without a GIL only the scheduler has threads take turns. What they cost each other when they run at
 the same time (shared objects, locks, the memory map of their process) comes not from turns, so
 there each thread has a process of its own.
 
 Output: ``{"points": [{"threads", "interval", "cores", "cycles": [[alone, crowded], ...],
-"controls": [[alone, crowded], ...]}, ...]}``, each the mean processor time of a task over that of
-the gauge's loop; or ``{"error": "one line"}`` with exit status 1. Points in which no task could be
-completed have no cycles.
+"controls": [[alone, crowded], ...]}, ...]}``, each a pair: the mean processor time of a task and
+the usual reading of the gauge, in nanoseconds; or ``{"error": "one line"}`` with exit status 1.
+Points in which no task could be completed have no cycles.
 """
 
 import argparse
@@ -45,6 +47,8 @@ WORKER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "worker.py")
 CALL = 3
 #: Threads, switch interval in seconds, and on how many cores (0: wherever they like).
 Point = tuple[int, float, int]
+#: A task's mean processor time and the gauge's reading, in ns; None where no task was completed.
+Phase = tuple[float, float] | None
 
 POINTS = (
     (2, 0.0001, 2),
@@ -60,10 +64,12 @@ POINTS = (
 POINTS_WITHOUT_GIL = ((2, 0.003, 1), (4, 0.003, 1))
 #: What begins earlier in a phase does not count: a thread that has slept for a while goes on
 #: slowly, on a core that has slept, with caches that others have filled.
-RESUMING_TIME = 0.008
+RESUMING_TIME = 0.02
 #: How long a phase alone and one among others counts at least; and so many tasks of each thread,
 #: and so many turns.
-ALONE, CROWDED = 0.01, 0.04
+ALONE, CROWDED = 0.03, 0.15
+#: For how long all crowds run, sharing the cores, until their threads have mixed their memory.
+MIXING_TIME, MIXING_INTERVAL = 2.0, 0.0003
 LEAST_TASKS = 4
 LEAST_TURNS = 4
 LONGEST = 1.0
@@ -184,8 +190,8 @@ class Crowd:
         self.readings += [reading for _, reading in gauge.readings]
         self.spent.append((spent, done))
 
-    def run(self, todo: tuple[Callable[[Any], object], ...], length: float) -> float | None:
-        """Run a phase; return a task's mean processor time in the gauge's, None without a task."""
+    def run(self, todo: tuple[Callable[[Any], object], ...], length: float) -> Phase:
+        """Run a phase and return what was measured in it."""
         self.todo, self.spent, self.readings = todo, [], []
         self.resumed_at = time.perf_counter() + RESUMING_TIME
         self.phase += 1
@@ -200,7 +206,7 @@ class Crowd:
         if not done:
             return None
         task_time = sum(spent for spent, _ in self.spent) / done
-        return float(task_time / self.usual_reading(self.readings))
+        return task_time, self.usual_reading(self.readings)
 
     def pin(self, place: int, spread: int) -> None:
         """Pin the threads to ``spread`` cores in turn, the first to that at ``place``."""
@@ -260,17 +266,20 @@ def serve(path: str, threads: int, commands: int, answers: int) -> None:
 
 def run_together(
     members: list[Member], control: bool, interval: float, length: float, cores: tuple[int, int]
-) -> float | None:
+) -> Phase:
     """Run a phase in all of them, on so many cores from a place on: threads or, of several, each.
 
-    Return the mean time of a task in the gauge's, None where one of them completed none.
+    Return the means over the members, None where one of them completed no task.
     """
     place, spread = cores
     for number, member in enumerate(members):
         at = cores if len(members) == 1 or not spread else (place + number % spread, 1)
         member.begin(control, interval, length, at)
-    times = [member.answer() for member in members]
-    return sum(times) / len(times) if all(times) else None
+    answers = [member.answer() for member in members]
+    if not all(answers):
+        return None
+    times, readings = zip(*answers, strict=True)
+    return sum(times) / len(times), sum(readings) / len(readings)
 
 
 class Crowds:
@@ -281,37 +290,40 @@ class Crowds:
         if with_gil():
             self.lone = [Member(path, 1)]
             self.members = {threads: [Member(path, threads)] for threads in counts}
+            self.mix()
         else:
             everyone = [Member(path, 1) for _ in range(max(counts))]
             self.lone = everyone[:1]
             self.members = {threads: everyone[:threads] for threads in counts}
 
-    def compared(self, point: Point, turn: int, *, control: bool) -> list[float] | None:
-        """Return a task's time alone, on two cores in turn, and in the crowd, in the gauge's."""
+    def mix(self) -> None:
+        """Run all crowds at once, for as long as it takes them to mix their threads' memory."""
+        crowds = [member for members in self.members.values() for member in members]
+        for crowd in crowds:
+            crowd.begin(False, MIXING_INTERVAL, MIXING_TIME, (0, 0))
+        for crowd in crowds:
+            crowd.answer()
+
+    def compared(self, point: Point, turn: int, *, control: bool) -> list[Phase] | None:
+        """Return what was measured alone and in the crowd, on the turn's cores."""
         threads, interval, spread = point
         # The control's tasks are short: any phase holds many of them.
         tasks = 0.0 if control else LEAST_TASKS * self.lone[0].task_time
         alone = min(max(ALONE, tasks), LONGEST)
         crowded = min(max(CROWDED, tasks * threads, LEAST_TURNS * interval * threads), LONGEST)
-        lone: list[Any] = []
-        among: list[Any] = []
-        for place in (2 * turn, 2 * turn + 1):
-            lone.append(run_together(self.lone, control, interval, alone, (place, 1)))
-            crowd = self.members[threads]
-            among.append(run_together(crowd, control, interval, crowded, (place, spread)))
-        if not all(lone + among):
-            return None
-        return [sum(lone) / len(lone), sum(among) / len(among)]
+        lone = run_together(self.lone, control, interval, alone, (turn, 1))
+        among = run_together(self.members[threads], control, interval, crowded, (turn, spread))
+        return [lone, among] if lone and among else None
 
 
-def measure(crowds: Crowds, points: tuple[Point, ...], until: float) -> list[Any]:
-    """Go round the points until the time is over, each at least once."""
+def measure(crowds: Crowds, points: tuple[Point, ...], turn: int, until: float) -> list[Any]:
+    """Go round the points from a turn on until the time is over, each at least once."""
     found: list[dict[str, Any]] = [
         {"threads": threads, "interval": interval, "cores": spread, "cycles": [], "controls": []}
         for threads, interval, spread in points
     ]
-    turn = 0
-    while turn == 0 or time.perf_counter() < until:
+    first = turn
+    while turn == first or time.perf_counter() < until:
         for point, measured in zip(points, found, strict=True):
             for kind in ("cycles", "controls") if turn % CONTROL_EVERY == 0 else ("cycles",):
                 cycle = crowds.compared(point, turn, control=kind == "controls")
@@ -325,6 +337,7 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(description="Time a program's tasks alone and in a crowd.")
     parser.add_argument("program")
     parser.add_argument("--time", type=float, default=3.0)
+    parser.add_argument("--turn", type=int, default=0, help="how many rounds others have gone")
     parser.add_argument("--points", type=json.loads, help="[[threads, interval, cores], ...]")
     options = parser.parse_args(argv)
     answers = os.fdopen(os.dup(1), "w")
@@ -337,7 +350,7 @@ def main(argv: list[str]) -> int:
         points = possible(options.points or usual)
         crowds = Crowds(options.program, points)
         answer: dict[str, Any] = {
-            "points": measure(crowds, points, time.perf_counter() + options.time)
+            "points": measure(crowds, points, options.turn, time.perf_counter() + options.time)
         }
     except BaseException as error:
         answer = {"error": str(error) or type(error).__name__}
