@@ -21,6 +21,7 @@ import numpy as np
 from gilplan.calibration.builds import Build
 from gilplan.calibration.crowd import CrowdPoint, control_ratios, measure_crowd
 from gilplan.calibration.crowd_model import CrowdModel
+from gilplan.calibration.crowd_pooling import pooled as pooled_crowds
 from gilplan.calibration.even_speed import closeness_by
 from gilplan.calibration.model_error import Regime, held_out
 from gilplan.calibration.other_builds import see_on_builds
@@ -83,6 +84,7 @@ class Measurements:
 
         What cold caches cost is fitted for one after the other, or by the executor's workers.
         """
+        pooled = pooled_crowds(self.crowds)
         by_build: dict[str, list[tuple[CrowdPoint, ...]]] = {}
         for (build, _), crowd in self.crowds.items():
             by_build.setdefault(build, []).append(crowd)
@@ -100,11 +102,11 @@ class Measurements:
             )
             for (build, program), samples in self.steps.items()
         }
-        keys = [key for key in found if self.crowds.get(key)]
+        keys = [key for key in found if pooled.get(key)]
         colds = (executor.map if executor is not None else map)(
             CrowdModel.cold_start,
             [models[build] for build, _ in keys],
-            [self.crowds[key] for key in keys],
+            [pooled[key] for key in keys],
             [found[key] for key in keys],
         )
         for done, (key, cold) in enumerate(zip(keys, colds, strict=True), 1):
