@@ -65,9 +65,10 @@ class CrowdPoint:
 def measure_crowd(
     build: Build, program: Path, *, time: float, points: Sequence[Condition] = ()
 ) -> tuple[CrowdPoint, ...]:
-    """Run the program's tasks alone and among other threads for about ``time`` seconds.
+    """Run the program's tasks alone and among other threads for some ``time`` seconds.
 
-    At the given ``points``, or at those that a cold start is fitted to.
+    At the given ``points``, or at those that a cold start is fitted to. To set up and to mix the
+    threads' memory takes as long again.
 
     In several processes one after the other, each going round the points at least once: where a
     process's memory happens to lie makes one suffer from its threads' turns more than the next.

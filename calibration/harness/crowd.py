@@ -20,9 +20,8 @@ two cost differently, and many threads that run where they like pay a mixture of
 A machine changes its speed, and that of each core, within milliseconds. So a gauge between tasks
 reads the speed of the moment, which is told beside the tasks' time. One thread alone and all
 of a point's threads follow each other closely, for what the gauge does not show; the next time on
-the next core. Every third time the same is done with the control. Threads that have just woken up
-together take fewer turns and do so on fewer cores than they come to in tens of milliseconds, and
-are cheaper: phases are longer than that.
+the next core. Every third time the same is done with the control. Crowds that have just woken up
+are cheaper than they come to be within tens of milliseconds: phases are longer than that.
 
 Without a GIL only the scheduler has threads take turns. What they cost each other when they run at
 the same time (shared objects, locks, the memory map of their process) comes not from turns, so
@@ -68,11 +67,11 @@ RESUMING_TIME = 0.02
 #: How long a phase alone and one among others counts at least; and so many tasks of each thread,
 #: and so many turns.
 ALONE, CROWDED = 0.03, 0.15
-#: For how long all crowds run, sharing the cores, until their threads have mixed their memory.
-MIXING_TIME, MIXING_INTERVAL = 2.0, 0.0003
 LEAST_TASKS = 4
 LEAST_TURNS = 4
 LONGEST = 1.0
+#: For how long all crowds run, sharing the cores, until their threads have mixed their memory.
+MIXING_TIME, MIXING_INTERVAL = 2.0, 0.0003
 SETTLE_TIME = 0.0005
 #: Processor time between two readings of the gauge: a phase alone should have many.
 GAUGE_SPACING_NS = 500_000
