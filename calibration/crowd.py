@@ -21,9 +21,9 @@ from gilplan.calibration.realrun import SET_UP_LIMIT, harness_child
 #: What one process gets of the time, in seconds. Processes differ more (where their memory happens
 #: to lie) than the phases of one do, but each takes a while before it is as it will stay.
 PROCESS_TIME = 3.4
-#: Programs follow the gauge with an exponent of 1, give or take ``EXPONENT_SCATTER``, and single
-#: phases scatter by so much about that: what a few phases say about the exponent counts by both.
-EXPONENT_SCATTER, PHASE_SCATTER = 0.3, 0.05
+#: Programs follow the gauge with a closeness of 1 (`gilplan.calibration.even_speed`), give or take
+#: so much, and single phases scatter by so much about that: a few phases' own says less than many.
+CLOSENESS_SCATTER, PHASE_SCATTER = 0.3, 0.05
 
 Floats = NDArray[np.float64]
 #: Threads, switch interval in seconds, and on how many cores (0: wherever they like).
@@ -85,13 +85,13 @@ def measure_crowd(
     found = {condition: known for condition, known in found.items() if all(known.values())}
     if not found:
         return ()
-    exponent = _exponent(np.concatenate([known["cycles"] for known in found.values()])[:, 0])
+    closeness = _closeness(np.concatenate([known["cycles"] for known in found.values()])[:, 0])
     return tuple(
         CrowdPoint(
             threads=threads,
             interval=interval,
             cores=cores,
-            cycles=_at_one_speed(known["cycles"], exponent),
+            cycles=_at_one_speed(known["cycles"], closeness),
             controls=_at_one_speed(known["controls"], 1.0),
         )
         for (threads, interval, cores), known in found.items()
@@ -108,23 +108,23 @@ def _measured(
     return answer
 
 
-def _exponent(phases: Floats) -> float:
+def _closeness(phases: Floats) -> float:
     """Return how closely a task's time follows the gauge, of phases ``(n, 2)``: time, reading.
 
     What computes in registers does what the gauge does; what waits for memory does not get slower
     with the clock. A regression in logarithms that begins at 1 (ridge).
     """
     time, gauge = (np.log(column) - np.log(column).mean() for column in phases.T)
-    held = (PHASE_SCATTER / EXPONENT_SCATTER) ** 2
-    exponent = 1.0 + float(gauge @ (time - gauge) / (gauge @ gauge + held))
-    return min(max(exponent, 0.0), CLOSEST)
+    held = (PHASE_SCATTER / CLOSENESS_SCATTER) ** 2
+    closeness = 1.0 + float(gauge @ (time - gauge) / (gauge @ gauge + held))
+    return min(max(closeness, 0.0), CLOSEST)
 
 
-def _at_one_speed(cycles: Sequence[Any], exponent: float) -> tuple[tuple[float, float], ...]:
+def _at_one_speed(cycles: Sequence[Any], closeness: float) -> tuple[tuple[float, float], ...]:
     """Return the times of cycles ``(n, 2, 2)``, crowded ones as if at the lone thread's speed."""
     times, readings = np.moveaxis(np.asarray(cycles, dtype=np.float64), -1, 0)
     alone, crowded = times.T
-    even = crowded * (readings[:, 0] / readings[:, 1]) ** exponent
+    even = crowded * (readings[:, 0] / readings[:, 1]) ** closeness
     return tuple(zip(alone.tolist(), even.tolist(), strict=True))
 
 

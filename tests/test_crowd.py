@@ -39,11 +39,11 @@ def point(*, cycles, controls, threads=2):
 
 @pytest.mark.parametrize("exponent", [0.6, 1.0, 1.4])
 def test_how_closely_a_program_follows_the_gauge_is_recovered(exponent):
-    assert crowd._exponent(phases(exponent)) == pytest.approx(exponent, abs=0.1)
+    assert crowd._closeness(phases(exponent)) == pytest.approx(exponent, abs=0.1)
 
 
 def test_phases_at_one_speed_leave_the_exponent_at_one():
-    assert crowd._exponent(phases(0.5, gauge_scatter=0.005)) == pytest.approx(1.0, abs=0.03)
+    assert crowd._closeness(phases(0.5, gauge_scatter=0.005)) == pytest.approx(1.0, abs=0.03)
 
 
 def test_a_crowd_on_slower_cores_is_brought_to_the_speed_of_the_one_who_was_alone(monkeypatch):
