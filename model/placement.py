@@ -16,7 +16,8 @@ Then `select_idle_sibling` takes the first of these that is idle:
    than 1.2 of them are busy on average.
 
 Where it finds none the thread waits on the core chosen, even beside an idle one: threads of a
-program that uses most of its cores wait for each other although there is room.
+program that uses most of its cores wait for each other although there is room. An idle core that
+counts as one that the host took away (`vcpu_is_preempted`) is no idle one for either look.
 
 Approximations: the cores share one last-level cache; the number to look at follows the utilisation
 at once (the kernel renews it when it balances). A kernel that packs threads onto few cores does
@@ -90,12 +91,14 @@ class Placement:
         if waker is not None and beside is not last and self._affine(waker, thread):
             chosen = self._lighter(thread, last, beside, sync=sync)
         recent, thread.recent_core = thread.recent_core, last
-        if recent is not None and recent not in (last, chosen) and self._available(recent):
+        if recent in (last, chosen):
+            recent = None
+        if recent is not None and self._available(recent):
             return recent
         count = len(self._cores)
         for step in range(1, min(self.searched(), count - 1) + 1):
             core = self._cores[(chosen.index + step) % count]
-            if self._available(core):
+            if core is not recent and self._available(core):
                 return core
         for core in self._cores:
             if core.thread is not None and self._has_room(core, thread):

@@ -124,6 +124,16 @@ def test_idle_cores_that_are_overlooked_are_not_taken():
     assert Machine(2, {0}, overlooks=True).chosen(last=0, recent=1) == 0
 
 
+def test_core_that_is_overlooked_once_is_overlooked_in_the_same_wake_up() -> None:
+    """What is measured is how often a thread stays, not how often each look misses."""
+    machine = Machine(2, {0})
+    draws = iter([True, False, False])
+    machine.placement = Placement(machine.cores, cores_searched=2, stays=lambda: next(draws))
+    assert machine.chosen(last=0, recent=1) == 0
+    assert machine.chosen(last=0, recent=1) == 1
+    assert machine.chosen(last=0) == 1
+
+
 def test_thread_starts_where_the_others_of_its_interpreter_are():
     machine = Machine(2, set())
     started = [Thread(machine.clock, index=k, interpreter=k // 4) for k in range(16)]
