@@ -2,8 +2,9 @@
 
 How fast one core sees what another has written, how fast it wakes, and how much it slows down
 beside the other depends on where the host has put the two. That changed within an hour: an idle
-core woke after 39 us, then after 26 (kernels/wake.py, idle for 50 us). The rest of a calibration
-keeps for longer.
+core woke after 39 us, then after 26 (kernels/wake.py, idle for 50 us); a thread that woke on a busy
+core stayed there beside an idle one in 12 % of the cases, then in 32 % (kernels/stay.py). The rest
+of a calibration keeps for longer.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,9 +19,10 @@ from gilplan.calibration.hand_off_costs import hand_off_costs
 from gilplan.calibration.measurements import machine_measurements
 from gilplan.calibration.parameters import speed_curves
 from gilplan.calibration.profile import Profile
+from gilplan.calibration.scheduler_costs import stay_share
 from gilplan.model.errors import MissingBuild
 
-HAND_OFFS = ("handoff", "retry", "away", "queue_jump", "wake")
+HAND_OFFS = ("handoff", "retry", "away", "queue_jump", "wake", "stay")
 SPEEDS = ("scaling",)
 ROUNDS = 3
 
@@ -35,7 +37,7 @@ def refreshed(
 ) -> Profile:
     """Return the profile with hand-offs, wake-ups and speeds measured anew.
 
-    Some 28 seconds a round with two cores, of which 1.5 for each count of active ones.
+    Some 29 seconds a round with two cores, of which 1.5 for each count of active ones.
 
     ``progress`` is told what is measured and the share done. Raises `MissingBuild` without a build
     that the profile knows, and `MeasurementFailed`.
@@ -65,6 +67,7 @@ def refreshed(
     machine = replace(
         known,
         speeds=speed_curves(samples, reference.name, cores, rng),
+        stay_share=stay_share(samples, reference.name, rng),
         **hand_off_costs(samples, reference.name, rng, same_core=same_core),
     )
     old = {

@@ -42,12 +42,14 @@ SERIES: dict[str, dict[str, list[float]]] = {
         "call": [CALL] * 20,
         "quiet write": [WRITE] * 20,
     },
+    "stay": {"stayed": [1.0, 0.0, 0.0, 0.0] * 5},
 }
 for work in ("bytecode", "compute", "memory"):
     SERIES[f"speed {work}"] = {f"{work} n=1": [1000.0] * 20, f"{work} n=2": [970.0] * 20}
 CHANGED = (
     "asking_times", "awake_factors", "awake_share", "dropping_times", "handoff_latencies",
-    "overtaking_latencies", "retry_time", "signal_time", "speeds", "taking_times", "wake_latency",
+    "overtaking_latencies", "retry_time", "signal_time", "speeds", "stay_share", "taking_times",
+    "wake_latency",
 )  # fmt: skip
 
 
@@ -78,6 +80,7 @@ def test_hand_offs_and_wake_ups_are_measured_anew(profile: Profile, ran: list[st
     assert [machine.awake_share_at(t) for t in (1e-3, 5e-3)] == pytest.approx([1 / 2, 0])
     assert machine.wake_latency.latencies[0].mean == pytest.approx(3e-5)
     assert machine.signal_time.value == pytest.approx(4e-6)
+    assert machine.stay_share.value == pytest.approx(1 / 4)
     assert machine.asking_times == ((1e-3, 2e-5),)
     same_core = profile.machine.busy_signal_time.value + profile.machine.context_switch_time.value
     ((_, dropping),), ((_, taking),) = machine.dropping_times, machine.taking_times
