@@ -16,11 +16,14 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 from time import perf_counter
 
+import numpy as np
 from neighbours import (
     Rows,
     Seen,
@@ -43,7 +46,10 @@ from gilplan.planner import predict
 INTERVALS = (1e-5, 1e-4, 1e-3, 5e-3, 2e-2, 1e-1)
 BESIDE = (0, 1, 2, 4)
 WARM_UP = 0.2
+ALONE_ROUNDS = 5
 CALLS = 20_000
+#: Seconds of a send, a receive and a reading of the clock: at once, then after each pause.
+Calls = list[list[float]]
 #: Send and receive in one thread: what each takes, and reading the clock, in the median of so many
 #: in a row, and of some after each pause in which the thread slept. Each message is answered: one
 #: that goes one way only costs an acknowledgement more.
@@ -97,20 +103,19 @@ __import__("os")._exit(0)
 """
 
 
-def run_echo(
-    build: Build, computing: int, interval: float, time: float, *, cores: set[int] | None = None
-) -> float:
-    """Run server and client for real, on ``cores`` if given, and return the requests per second."""
+@contextmanager
+def tied_to(cores: set[int]) -> Iterator[None]:
+    """Have what is started inside run on these cores only."""
     allowed = os.sched_getaffinity(0)
-    if cores is not None:
-        os.sched_setaffinity(0, cores)
+    os.sched_setaffinity(0, cores)
     try:
-        return _run_echo(build, computing, interval, time)
+        yield
     finally:
         os.sched_setaffinity(0, allowed)
 
 
-def _run_echo(build: Build, computing: int, interval: float, time: float) -> float:
+def run_echo(build: Build, computing: int, interval: float, time: float) -> float:
+    """Run server and client for real and return the requests per second."""
     with TemporaryDirectory(prefix="gilplan-") as scratch:
         script = Path(scratch) / "server.py"
         script.write_text(SERVER, encoding="utf-8")
@@ -137,16 +142,34 @@ def _requests(client: socket.socket, time: float) -> float:
     return done / (now - began)
 
 
-def connection(build: Build, rate: float, switch_time: float) -> Connection:
+def alone(build: Build, time: float) -> tuple[float, Calls]:
+    """Return the echo's rate on one core and what its calls take there, at once and after pauses.
+
+    In turns, the medians: a virtual machine's speed changes from one second to the next.
+    """
+    core = {min(os.sched_getaffinity(0))}
+    rates, calls = [], []
+    with tied_to(core):
+        for _ in range(ALONE_ROUNDS):
+            rates.append(run_echo(build, 0, 5e-3, time))
+            calls.append(answer(build, CALL_TIMES, CALLS, *PAUSES))
+    return median(rates), np.median(calls, axis=0).tolist()
+
+
+def connection(calls: Calls, rate: float, switch_time: float) -> Connection:
     """Return what the two sides do, who are alike: the client's time is the server's bytecode, too.
 
     ``rate`` is the echo's on one core, where a request takes what both sides do and two
-    switches, each with the wake-up before it. What the calls and these leave is the bytecode's.
+    switches, each with the wake-up before it. What the ``calls`` and these leave is the bytecode's.
     """
-    (send, receive, reading), *cold = answer(build, CALL_TIMES, CALLS, *PAUSES)
-    bytecode_time = 1 / rate / 2 - switch_time - (send - reading) - (receive - reading)
+    (send, receive, reading), *cold = calls
+    side, both_calls = 1 / rate / 2, send + receive - 2 * reading
+    bytecode_time = side - switch_time - both_calls
     if bytecode_time <= 0:
-        raise MeasurementFailed("echo: its system calls alone took longer than all of it")
+        raise MeasurementFailed(
+            f"echo: on one core either side takes {side * 1e6:.1f} us a request, but its calls "
+            f"{both_calls * 1e6:.1f} and a switch {switch_time * 1e6:.1f} us: calibrate again"
+        )
     # What a call costs after the shortest pause is part of every wake-up's measured latency.
     sends, receives, _ = (
         tuple(max(time - times[0], 0.0) for time in times) for times in zip(*cold, strict=True)
@@ -169,11 +192,10 @@ def echo_workload(bytecode_time: float, computing: int, build: str) -> Workload:
 
 def compare(build: Build, profile: Profile, time: float) -> Rows:
     """Measure and predict every cell of one build."""
-    one_core = {min(os.sched_getaffinity(0))}
-    rate = median(run_echo(build, 0, 5e-3, time, cores=one_core) for _ in range(3))
+    rate, calls = alone(build, time)
     machine = profile.machine
     switch_time = machine.busy_signal_time.value + machine.context_switch_time.value
-    sides = connection(build, rate, switch_time)
+    sides = connection(calls, rate, switch_time)
     cells = [
         (computing, interval)
         for computing in BESIDE
