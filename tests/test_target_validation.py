@@ -29,6 +29,9 @@ from gilplan.planner.target_tables import target_csv, target_table
 pytestmark = pytest.mark.interpreters
 BUILDS = find_builds()[0]
 NAMES = [build.name for build in BUILDS]
+#: Long enough for four threads to have turns on a machine whose cores others take for a while: in
+#: 0.1 s one of them once had none.
+TURNS_TIME = 1.0
 APP = """
 import sys, threading
 LOADED = []
@@ -62,9 +65,8 @@ def layout_of(build, **fields) -> Layout:
 def test_a_callable_runs_in_threads_and_processes_of_every_build_whatever_it_prints(build, app):
     with program_of(f"{app}:task") as program:
         steps = measure_steps(build, program, time=0.05)
-        run = run_for_real(
-            build, program, layout_of(build, processes=2, threads=2), warmup=0.02, time=0.1
-        )
+        layout = layout_of(build, processes=2, threads=2)
+        run = run_for_real(build, program, layout, warmup=0.02, time=TURNS_TIME)
     assert [step.name for step in steps.steps] == ["task"]
     assert len(run.completed_at) == 4
     assert all(run.completed_at)
@@ -73,9 +75,8 @@ def test_a_callable_runs_in_threads_and_processes_of_every_build_whatever_it_pri
 @pytest.mark.parametrize("build", [b for b in BUILDS if b.own_gil_module], ids=lambda b: b.name)
 def test_a_callable_runs_in_interpreters_of_its_own_gil(build, app):
     with program_of(f"{app}:task") as program:
-        run = run_for_real(
-            build, program, layout_of(build, interpreters=2, threads=2), warmup=0.02, time=0.1
-        )
+        layout = layout_of(build, interpreters=2, threads=2)
+        run = run_for_real(build, program, layout, warmup=0.02, time=TURNS_TIME)
     assert all(run.completed_at)
 
 
