@@ -7,8 +7,10 @@ same process compute for ever under the same GIL, at switch intervals from 10 us
 Beazley's experiment (2010), which shows what a system call costs that gives up the GIL.
 
 What is measured beforehand is the echo alone on one core, where nothing ever idles: its requests
-per second, and how long a ``sendall`` and a ``recv`` take, at once and after pauses. The client is
-part of the model, for it shares the cores. The rest is predicted. Each cell is measured in five
+per second, how long a ``sendall`` and a ``recv`` take, at once and after pauses, and how long it
+takes to wake the other side and give it the core. That is less than the calibration says, whose
+threads find what other work left in the caches. The client is part of the model, for it shares the
+cores. The rest is predicted. Each cell is measured in five
 rounds. Needs an idle machine with at least two cores.
 """
 
@@ -78,6 +80,24 @@ calls, *pauses = map(float, sys.argv[1:])
 cold = [medians(max(15, min(200, int(0.5 / pause))), pause) for pause in pauses]
 print(json.dumps([medians(int(calls)), *cold]))
 """
+#: Two processes that wake each other in turn: what it takes to wake the other and switch to it.
+SWITCH_TIME = """
+import json, os, signal, sys, time
+there, back, quiet = (os.eventfd(0) for _ in range(3))
+partner = os.fork()
+while partner == 0:
+    os.eventfd_read(there)
+    os.eventfd_write(back, 1)
+count = int(sys.argv[1])
+def pairs_of_calls(written, read):
+    began = time.perf_counter()
+    for _ in range(count):
+        os.eventfd_write(written, 1)
+        os.eventfd_read(read)
+    return (time.perf_counter() - began) / count
+print(json.dumps(pairs_of_calls(there, back) / 2 - pairs_of_calls(quiet, quiet)))
+os.kill(partner, signal.SIGKILL)
+"""
 PAUSES = (1e-4, 1e-3, 5e-3, 2e-2, 1e-1)
 SERVER = """
 import socket, sys, threading
@@ -142,21 +162,22 @@ def _requests(client: socket.socket, time: float) -> float:
     return done / (now - began)
 
 
-def alone(build: Build, time: float) -> tuple[float, Calls]:
-    """Return the echo's rate on one core and what its calls take there, at once and after pauses.
+def alone(build: Build, time: float) -> tuple[float, Calls, float]:
+    """Return the echo's rate on one core, and what its calls and a switch take there.
 
     In turns, the medians: a virtual machine's speed changes from one second to the next.
     """
     core = {min(os.sched_getaffinity(0))}
-    rates, calls = [], []
+    rates, calls, switches = [], [], []
     with tied_to(core):
         for _ in range(ALONE_ROUNDS):
             rates.append(run_echo(build, 0, 5e-3, time))
             calls.append(answer(build, CALL_TIMES, CALLS, *PAUSES))
-    return median(rates), np.median(calls, axis=0).tolist()
+            switches.append(answer(build, SWITCH_TIME, CALLS))
+    return median(rates), np.median(calls, axis=0).tolist(), median(switches)
 
 
-def connection(calls: Calls, rate: float, switch_time: float) -> Connection:
+def connection(rate: float, calls: Calls, switch_time: float) -> Connection:
     """Return what the two sides do, who are alike: the client's time is the server's bytecode, too.
 
     ``rate`` is the echo's on one core, where a request takes what both sides do and two
@@ -168,7 +189,7 @@ def connection(calls: Calls, rate: float, switch_time: float) -> Connection:
     if bytecode_time <= 0:
         raise MeasurementFailed(
             f"echo: on one core either side takes {side * 1e6:.1f} us a request, but its calls "
-            f"{both_calls * 1e6:.1f} and a switch {switch_time * 1e6:.1f} us: calibrate again"
+            f"{both_calls * 1e6:.1f} and a switch {switch_time * 1e6:.1f} us: its speed changes"
         )
     # What a call costs after the shortest pause is part of every wake-up's measured latency.
     sends, receives, _ = (
@@ -192,10 +213,7 @@ def echo_workload(bytecode_time: float, computing: int, build: str) -> Workload:
 
 def compare(build: Build, profile: Profile, time: float) -> Rows:
     """Measure and predict every cell of one build."""
-    rate, calls = alone(build, time)
-    machine = profile.machine
-    switch_time = machine.busy_signal_time.value + machine.context_switch_time.value
-    sides = connection(calls, rate, switch_time)
+    sides = connection(*alone(build, time))
     cells = [
         (computing, interval)
         for computing in BESIDE
@@ -232,11 +250,11 @@ def compare(build: Build, profile: Profile, time: float) -> Rows:
     return rows
 
 
-def main() -> None:
-    rows = run(compare, "An echo thread beside computing ones.", time=0.8)
+def conclude(rows: Rows) -> None:
+    """Print the errors of the cells that count."""
     frequent = [row for row in rows if float(str(row["measured_rate"])) > 50]
     print_errors("over 50 requests/s", frequent, "rate")
 
 
 if __name__ == "__main__":
-    main()
+    run(compare, "An echo thread beside computing ones.", 0.8, conclude)

@@ -3,6 +3,7 @@
 import argparse
 import json
 import subprocess
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +16,10 @@ from chosen_builds import profile_and_builds
 from gilplan.calibration.builds import Build, find_builds
 from gilplan.calibration.profile import Profile
 from gilplan.calibration.refresh import refreshed
+from gilplan.calibration.runner import ProcessorClock
 from gilplan.model.arrivals import Closed
 from gilplan.model.durations import Deterministic
+from gilplan.model.errors import GilplanError
 from gilplan.model.layout import GilMode, Layout
 from gilplan.model.recorder import Timeline
 from gilplan.model.scenario import Scenario
@@ -71,8 +74,10 @@ def answer(build: Build, script: str, *arguments: float | str) -> Any:
 
 
 def in_rounds(measure: Callable[..., T], cells: Sequence[tuple[int, float]]) -> list[list[T]]:
-    """Measure every cell once a round; return what each gave."""
+    """Measure every cell once a round; return what each gave, and print what the host took."""
+    clock = ProcessorClock()
     rounds = [[measure(*cell) for cell in cells] for _ in range(ROUNDS)]
+    print(f"the host took {clock.steal_share:.0%} of the processors' time meanwhile", flush=True)
     return [list(of_cell) for of_cell in zip(*rounds, strict=True)]
 
 
@@ -111,11 +116,17 @@ def timeline_of(profile: Profile, workload: Workload, layout: Layout, time: floa
     return timeline
 
 
-def run(compare: Callable[[Build, Profile, float], Rows], description: str, time: float) -> Rows:
+def run(
+    compare: Callable[[Build, Profile, float], Rows],
+    description: str,
+    time: float,
+    conclude: Callable[[Rows], None] = lambda rows: None,
+) -> None:
     """Compare on every build that the command line asks for; keep the rows if it says where.
 
     What hand-offs cost depends on where a virtual machine's host has just put its cores: it is
-    measured anew before each build.
+    measured anew before each build. A build that cannot be compared costs one line, and the exit
+    status is 1.
     """
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--builds", default="", help="such as 3.13,3.14; default: all known")
@@ -127,13 +138,20 @@ def run(compare: Callable[[Build, Profile, float], Rows], description: str, time
     profile, builds = profile_and_builds(parser, options.builds)
     here, rng = find_builds()[0], np.random.default_rng(0)
     rows: Rows = []
+    failed = False
     for build in builds:
-        with progress() as report:
-            fresh = refreshed(profile, here, rng=rng, progress=report)
-        rows += compare(build, fresh, options.time)
+        try:
+            with progress() as report:
+                fresh = refreshed(profile, here, rng=rng, progress=report)
+            rows += compare(build, fresh, options.time)
+        except GilplanError as error:
+            failed = True
+            print(f"{build.name}: {error}", file=sys.stderr, flush=True)
     if options.json is not None:
         options.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
-    return rows
+    conclude(rows)
+    if failed:
+        sys.exit(1)
 
 
 def print_errors(label: str, rows: Rows, name: str) -> None:

@@ -5,10 +5,16 @@
 One thread sleeps for 3 ms again and again and notes how late it is; 1, 2 or 4 threads of the same
 process compute for ever under the same GIL. This is what an I/O thread pays for its neighbours:
 the timer's slack, the way to a core, and a switch interval (or several) until it has the GIL.
-Nothing of it is measured beforehand but the machine. Each cell is measured in five rounds: lateness
-comes in steps (a sleep of 3 ms against turns of 5), and from one round to the next the median jumps
-from one step to another. Needs an idle machine with two cores or more.
+Nothing of it is measured beforehand but the machine, and how long the sleeper has the GIL between
+two sleeps: it is observed beside another process that computes, for then as here it finds little in
+the caches. Each cell is measured in five rounds: lateness comes in steps (a sleep of 3 ms against
+turns of 5), and from one round to the next the median jumps from one step to another. Needs an idle
+machine with two cores or more, and the exact method of observing (root or CAP_PERFMON).
 """
+
+import subprocess
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from neighbours import (
@@ -23,8 +29,10 @@ from neighbours import (
 )
 
 from gilplan.calibration.builds import Build
+from gilplan.calibration.observation.observe import Method
+from gilplan.calibration.observation.process import observe_script
 from gilplan.calibration.profile import Profile
-from gilplan.model.durations import Deterministic
+from gilplan.model.durations import Deterministic, Empirical
 from gilplan.model.latency import usual_latency_by_idle_time
 from gilplan.model.workload import Segment, SegmentKind, Task, Workload
 from gilplan.planner import predict
@@ -33,8 +41,11 @@ INTERVALS = (1e-4, 1e-3, 5e-3, 2e-2)
 COMPUTING = (1, 2, 4)
 SLEEP = 0.003
 PERCENTILES = (50, 99)
-#: What is between two sleeps: a subtraction, an append, a jump.
-BYTECODE_TIME = 1e-6
+COMPUTE = """
+total = 0
+while True:
+    total = (total + 1) % 1000003
+"""
 SLEEPER = f"""
 import json, sys, threading, time
 computing, interval, run_time = int(sys.argv[1]), float(sys.argv[2]), float(sys.argv[3])
@@ -66,8 +77,29 @@ def measured(build: Build, computing: int, interval: float, time: float) -> list
     return [float(x) for x in np.percentile(late[len(late) // 10 :], PERCENTILES)]
 
 
-def predicted(profile: Profile, build: str, computing: int, interval: float) -> list[float]:
-    """Return the same as the model has it."""
+def held_times(build: Build, time: float) -> Empirical:
+    """Observe for how long the sleeper has the GIL between two sleeps."""
+    neighbour = subprocess.Popen([build.path, "-I", "-c", COMPUTE])
+    try:
+        with TemporaryDirectory(prefix="gilplan-") as scratch:
+            script = Path(scratch) / "sleeper.py"
+            script.write_text(SLEEPER, encoding="utf-8")
+            arguments = [str(script), "0", str(INTERVALS[0]), str(2 * time)]
+            observed = observe_script(arguments, build, time=time, method=Method.EXACT)
+    finally:
+        neighbour.kill()
+        neighbour.wait()
+    held = [
+        sum(each.duration.mean for each in task.segments if each.kind is SegmentKind.PYTHON)
+        for task in observed.workload.tasks
+    ]
+    return Empirical(samples=tuple(held))
+
+
+def predicted(
+    profile: Profile, build: str, computing: int, interval: float, held: Empirical
+) -> list[float]:
+    """Return the same as the model has it, with the GIL ``held`` so long between two sleeps."""
     # In the model a wait takes the time given, all in all: in reality the timer's slack and the
     # wake-up come on top.
     usual = usual_latency_by_idle_time(profile.machine.wake_latency)
@@ -76,7 +108,7 @@ def predicted(profile: Profile, build: str, computing: int, interval: float) -> 
         name="sleeper",
         segments=(
             Segment(kind=SegmentKind.WAIT, duration=Deterministic(wait)),
-            Segment(kind=SegmentKind.PYTHON, duration=Deterministic(BYTECODE_TIME)),
+            Segment(kind=SegmentKind.PYTHON, duration=held),
         ),
     )
     beside = computing_threads(computing)
@@ -90,6 +122,7 @@ def compare(build: Build, profile: Profile, time: float) -> Rows:
     """Measure and predict every cell of one build."""
     rows: Rows = []
     cells = [(computing, interval) for computing in COMPUTING for interval in INTERVALS]
+    held = held_times(build, time)
     # All of them before the first prediction: as soon as possible after the hand-offs.
     rounds = in_rounds(lambda *cell: measured(build, *cell, time), cells)
     for (computing, interval), of_cell in zip(cells, rounds, strict=True):
@@ -99,7 +132,7 @@ def compare(build: Build, profile: Profile, time: float) -> Rows:
             "switch_interval": interval,
         }
         shown = []
-        model = predicted(profile, build.name, computing, interval)
+        model = predicted(profile, build.name, computing, interval, held)
         for percentile, real, value in zip(
             PERCENTILES, zip(*of_cell, strict=True), model, strict=True
         ):
@@ -118,11 +151,11 @@ def compare(build: Build, profile: Profile, time: float) -> Rows:
     return rows
 
 
-def main() -> None:
-    rows = run(compare, "How late a sleeper wakes up beside a GIL.", time=2.0)
+def conclude(rows: Rows) -> None:
+    """Print each percentile's errors."""
     for p in PERCENTILES:
         print_errors(f"p{p}", rows, f"p{p}")
 
 
 if __name__ == "__main__":
-    main()
+    run(compare, "How late a sleeper wakes up beside a GIL.", 2.0, conclude)
