@@ -90,7 +90,7 @@ def machine_measurements(reference: Build, cores: int, *, quick: bool) -> list[M
         ("retry", ("--samples", str(60 * scale)), 0.15 + 0.15 * scale),
         ("away", (",".join(TIMES_AWAY), "--samples", str(20 * scale)), 0.4 + 2.6 * scale),
         ("queue_jump", (",".join(JUMP_INTERVALS), "--samples", str(80 * scale)), 0.2 + 6.4 * scale),
-        ("stay", ("--samples", str(60 * scale)), 0.1 + 0.42 * scale),
+        ("stay", ("--samples", str(60 * scale)), 0.6 + 0.42 * scale),
         ("wake", (idle_times, "--samples", str(70 * scale), "--longest", "0.4"), 1.5 + 1.2 * scale),
         ("room", (",".join(HOME_SHARES), "--samples", str(40 * scale)), 1.9 + 0.3 * scale),
         ("timer", (",".join(TIMEOUTS), "--samples", str(18 * scale)), 0.9 + 0.8 * scale),

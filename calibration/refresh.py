@@ -2,9 +2,8 @@
 
 How fast one core sees what another has written, how fast it wakes, and how much it slows down
 beside the other depends on where the host has put the two. That changed within an hour: an idle
-core woke after 39 us, then after 26 (kernels/wake.py, idle for 50 us); a thread that woke on a busy
-core stayed there beside an idle one in 12 % of the cases, then in 32 % (kernels/stay.py). The rest
-of a calibration keeps for longer.
+core woke after 39 us, then after 26 (kernels/wake.py, idle for 50 us). The rest of a calibration
+keeps for longer.
 """
 
 from collections.abc import Callable, Sequence
@@ -37,7 +36,7 @@ def refreshed(
 ) -> Profile:
     """Return the profile with hand-offs, wake-ups and speeds measured anew.
 
-    Some 29 seconds a round with two cores, of which 1.5 for each count of active ones.
+    Some 30 seconds a round with two cores, of which 1.5 for each count of active ones.
 
     ``progress`` is told what is measured and the share done. Raises `MissingBuild` without a build
     that the profile knows, and `MeasurementFailed`.

@@ -1,15 +1,18 @@
 """Whether a thread that is woken on a busy core stays there beside an idle one.
 
 Linux looks for an idle core when it wakes a thread (`select_idle_sibling` in kernel/sched/fair.c),
-but not on every machine does it take one that it sees: in a virtual machine an idle core that has
-halted may count as one that the host took away (`vcpu_is_preempted`). Then the thread waits for
-its last core, and so do others that live there.
+but not on every machine does it take one that it sees: in a virtual machine an idle core may count
+as one that the host took away (`vcpu_is_preempted`). Then the thread waits for its last core, and
+so do others that live there.
 
 Process B blocks on an eventfd on the core of process A, free to run anywhere. On another core C
 computes for a moment and sleeps. A, tied to its core, computes on, writes to the eventfd and
 blocks. B tells on which core it came to run (proc_pid_stat(5), "processor"). A computes for so
 long, and C so little, that of two cores about 0.9 are in use: with more than 1.2 the kernel would
-not look at all (model/placement.py), which needs no measuring.
+not look at all (model/placement.py), which needs no measuring. How many are in use the kernel
+finds out now and then, as an average: when something has kept both busy, if only the start of these
+processes, it does not look for a while: up to a quarter of a second, as far as seen. Until that is
+over nothing counts.
 
 Prints ``"stayed"``: 1 for each time that it was A's core, 0 for another. Empty with one core.
 """
@@ -26,6 +29,8 @@ CORE, ANSWERED, COMPUTING, SLEPT_AT = range(4)
 PAUSE, BUSY = 1e-3, 5e-4
 #: How long C has slept, and A computed alone, when A wakes B.
 ALONE = 5e-3
+#: For how long the kernel may still go by what ran before.
+SETTLING = 0.5
 
 
 def running_on(path: str = "/proc/self/stat") -> int:
@@ -91,11 +96,13 @@ def main() -> None:
     if neighbour == 0:
         compute_when_told(start, cells, max(cores))
     os.sched_setaffinity(0, {home})
-    stayed = []
-    for _ in range(options.samples):
+    stayed: list[int] = []
+    settled_at = time.perf_counter() + SETTLING
+    while len(stayed) < options.samples:
         time.sleep(PAUSE)
         sample(event, done, start, cells)
-        stayed.append(int(cells[CORE] == home))
+        if time.perf_counter() > settled_at:
+            stayed.append(int(cells[CORE] == home))
     for child in (sleeper, neighbour):
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
