@@ -193,6 +193,7 @@ class Cores:
             core.load.change(1, runs_after)
             thread.load.change(1, runs_after)
             self._occupy(core, thread, latency)
+            self._start_ticks(core)
             return idle_time
         core.load.change(1)
         thread.load.change(1)
@@ -249,6 +250,12 @@ class Cores:
         thread.resumed_at = max(thread.resumed_at, self.env.now) + time
         thread.alarm = thread.alarm.moved()
         thread.alarm.ring_after(thread.resumed_at - self.env.now, thread.value)
+
+    def pass_by(self, thread: Thread, time: int) -> None:
+        """Let a thread that sleeps run on its last core, just before another that comes there."""
+        assert thread.last_core is not None, "only a thread that has run sleeps"
+        thread.processor_time += time
+        thread.last_core.queue.pass_by(thread, time)
 
     def _find_caches(self, thread: Thread) -> None:
         """Let the thread, which goes on working, find its core's caches as others left them."""

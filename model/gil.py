@@ -274,10 +274,11 @@ class Gil:
         """Wake the oldest waiter for a signal that the one who has just asked will find.
 
         While it is woken the mutex is locked: the asker goes to sleep on that. On the asker's core
-        the oldest comes first; what that takes is part of what was measured.
+        the oldest comes first, and sleeps again with the asker waiting behind it; what that takes
+        is part of what was measured.
         """
         if oldest.last_core is asker.last_core:
-            oldest.processor_time += self._retry_time()
+            self._cores.pass_by(oldest, self._retry_time())
             dropper.overhead += self._cores.usual_signal_time
             yield from self._hand_over(asker, dropper, self._overtaking_latency())
             return

@@ -80,6 +80,22 @@ class RunQueue:
         else:
             thread.lingers = True
 
+    def pass_by(self, thread: Thread, time: int) -> None:
+        """Wake a thread that sleeps again after ``time``, when another has come that waits for it.
+
+        It has run ahead of that one, and lingers, unless it was behind by more.
+        """
+        if thread.lingers:
+            self.rouse(thread)
+        else:
+            self.join(thread)
+        average = self._average()
+        thread.vruntime += time
+        if thread.vruntime > average:
+            thread.lingers = True
+        else:
+            self.leave(thread)
+
     def rouse(self, thread: Thread) -> None:
         """Wake a thread that lingers; what it was ahead and no longer is, is forgotten."""
         thread.lingers = False

@@ -266,6 +266,33 @@ def test_thread_that_lingered_goes_ahead_of_one_that_has_run_since_the_scheduler
     assert late == [82 * MS // 10]
 
 
+@pytest.mark.parametrize("passes_by", [False, True])
+def test_who_passed_by_before_another_wakes_on_that_ones_core_beside_an_idle_one(passes_by: bool):
+    cores = machine(2)
+    sleeper = hog(cores, 0, MS, [])
+    cores.env.run(until=2 * MS)
+    if passes_by:
+        cores.pass_by(sleeper, 1000)
+    hog(cores, 1, 2 * MS, [])
+    cores.env.run(until=3 * MS)
+    assert sleeper.last_core is cores.cores[0]
+    assert cores.cores[0].thread is not None
+    cores.wake(sleeper)
+    assert sleeper.last_core is cores.cores[0 if passes_by else 1]
+
+
+def test_who_lingers_beside_one_that_computes_on_is_forgotten_at_a_tick():
+    cores = machine(2)
+    sleeper = hog(cores, 0, MS, [])
+    cores.env.run(until=2 * MS)
+    cores.pass_by(sleeper, 1000)
+    hog(cores, 1, 100 * MS, [])
+    cores.env.run(until=3 * MS)
+    assert sleeper.lingers
+    cores.env.run(until=20 * MS)
+    assert not sleeper.lingers
+
+
 def test_thread_that_has_changed_its_core_counts_as_one_that_has_not_run_for_long():
     cores, done = machine(2), []
     thread = hog(cores, 0, MS, done)

@@ -141,6 +141,28 @@ def test_who_wakes_while_it_lingers_still_owes():
     assert first.vruntime - second.vruntime == 2 * MS
 
 
+def test_who_passes_by_before_another_lingers():
+    queue, (first,) = queue_of(1)
+    queue.sleep(first)
+    for passes in (1, 2):
+        queue.pass_by(first, MS)
+        assert first.lingers
+        assert queue.members == [first]
+        assert first.vruntime == passes * MS
+
+
+def test_who_passes_by_and_was_behind_by_more_leaves_with_the_rest_of_its_lag():
+    queue, (runner,) = queue_of(1)
+    queue.run(runner)
+    behind = Thread(Clock(), index=1)
+    behind.lag = 3 * MS
+    queue.pass_by(behind, MS)
+    assert not behind.lingers
+    assert queue.members == [runner]
+    # It was placed 6 ms below the runner; half of the 5 that are left is its lag.
+    assert behind.lag == 5 * MS // 2
+
+
 def test_a_thread_that_moves_takes_lag_and_deadline_along():
     queue, (runner, waiter) = queue_of(2)
     let_run(queue, runner, 2 * MS)
