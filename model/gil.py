@@ -23,7 +23,8 @@ Models take_gil and drop_gil of Python/ceval_gil.c (3.13.5:292 and :222; the sam
   `gilplan.model.condition`. Whoever wants the GIL waits for the mutex first.
 - A holder with a pending request, even one that drops of its own accord before a system call,
   blocks until another thread has really taken the GIL (forced switch). It waits on a condition of
-  its own, and who takes the GIL signals that with the GIL's mutex locked.
+  its own, and who takes the GIL signals that with the GIL's mutex locked. It looks for that right
+  after its signal, before any sleeper can have woken; most of its way follows, into the wait.
 
 Until 3.12 a waiter set the request of its own interpreter, which a holder in another interpreter
 with the same GIL does not poll; since 3.13 the request is a bit in the holder's thread state.
@@ -154,11 +155,14 @@ class Gil:
             return
         thread.drop_requested = False
         self.forced_switches += 1
-        yield from self._pay(thread, self._costs.drop(self._time_away(thread)))
+        time = self._costs.drop(self._time_away(thread))
         if self.last_holder is thread:
+            thread.processor_time += time
             self.switched.join(thread)
-            yield self._cores.block(thread, State.WAITING_GIL)
+            yield self._cores.block(thread, State.WAITING_GIL, leaving=time)
             yield from self.switched.leave(thread)
+        else:
+            yield from self._pay(thread, time)
 
     def poll(self, thread: Thread) -> Steps:
         """Serve the eval breaker: hand the GIL over if somebody asked for it, and take it back."""

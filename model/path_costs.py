@@ -23,8 +23,8 @@ class PathCosts:
     """Costs of the path's first use on a core, ns, by how long it has not been used there, ns.
 
     ``ask(away)`` is the time from a request until the core's next thread runs; ``drop(away)`` what
-    a forced drop takes beyond its signal; ``take(away)`` what a woken waiter takes beyond its
-    wake-up.
+    a forced drop takes beyond its signal until the dropper has left its core; ``take(away)`` what a
+    woken waiter takes beyond its wake-up.
     """
 
     ask: Callable[[int], int] = nothing

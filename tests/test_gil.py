@@ -408,6 +408,27 @@ def test_forced_drop_after_a_while_delays_the_droppers_own_wait(cost: int) -> No
     assert dropper.timer.due_at // 1000 - INTERVAL == 1 + INTERVAL + WAKE + cost
 
 
+def test_dropper_waits_to_see_the_switch_even_if_its_way_to_sleep_takes_longer_than_the_takers():
+    stage = Stage(costs=PathCosts(drop=lambda _: 4 * WAKE * 1000))
+    dropper = stage.thread([("python", 30_000)])
+    stage.thread([("python", 30_000)], at=1)
+    signalled_at = 1 + INTERVAL + WAKE
+    stage.clock.run(until=signalled_at * 1000 + 1)
+    assert dropper.state is State.WAITING_GIL
+    assert stage.takes(until=signalled_at + 2 * WAKE)[1:] == [(signalled_at + WAKE, 1)]
+    assert dropper.processor_time == (signalled_at + 4 * WAKE) * 1000
+
+
+def test_way_to_sleep_keeps_the_droppers_core_from_who_takes_there() -> None:
+    def taken_at(cost: int) -> int:
+        stage = Stage(cores=1, costs=PathCosts(drop=lambda _: cost * 1000))
+        stage.thread([("python", 30_000)])
+        stage.thread([("python", 30_000)], at=1)
+        return stage.takes()[2][0]
+
+    assert taken_at(40) - taken_at(0) == 40
+
+
 @pytest.mark.parametrize(("waits_since", "cost"), [(3500, 0), (10, 40)])
 def test_waiter_that_has_slept_for_long_goes_on_later(waits_since: int, cost: int) -> None:
     stage = Stage(costs=PathCosts(take=after_a_millisecond(40)))
