@@ -75,10 +75,7 @@ class RunQueue:
     def sleep(self, thread: Thread) -> None:
         """Let the running thread block: it leaves, or lingers if it has had more than its share."""
         self.current = None
-        if thread.vruntime <= self._average():
-            self.leave(thread)
-        else:
-            thread.lingers = True
+        self._leave_or_linger(thread, self._average())
 
     def pass_by(self, thread: Thread, time: int) -> None:
         """Wake a thread that sleeps again after ``time``, when another has come that waits for it.
@@ -91,10 +88,7 @@ class RunQueue:
             self.join(thread)
         average = self._average()
         thread.vruntime += time
-        if thread.vruntime > average:
-            thread.lingers = True
-        else:
-            self.leave(thread)
+        self._leave_or_linger(thread, average)
 
     def rouse(self, thread: Thread) -> None:
         """Wake a thread that lingers; what it was ahead and no longer is, is forgotten."""
@@ -156,6 +150,12 @@ class RunQueue:
         """Let a thread of the queue, none being current, have the core."""
         self.current = thread
         thread.protected_until = thread.deadline
+
+    def _leave_or_linger(self, thread: Thread, average: int) -> None:
+        if thread.vruntime <= average:
+            self.leave(thread)
+        else:
+            thread.lingers = True
 
     def _average(self) -> int:
         members = self.members
