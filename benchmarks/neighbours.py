@@ -125,8 +125,8 @@ def run(
     """Compare on every build that the command line asks for; keep the rows if it says where.
 
     What hand-offs cost depends on where a virtual machine's host has just put its cores: it is
-    measured anew before each build. A build that cannot be compared costs one line, and the exit
-    status is 1.
+    measured anew before each build. A build that cannot be compared costs one line, Ctrl-C that
+    build and those after it; the exit status is then 1.
     """
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--builds", default="", help="such as 3.13,3.14; default: all known")
@@ -147,6 +147,10 @@ def run(
         except GilplanError as error:
             failed = True
             print(f"{build.name}: {error}", file=sys.stderr, flush=True)
+        except KeyboardInterrupt:
+            failed = True
+            print(f"{build.name}: interrupted", file=sys.stderr, flush=True)
+            break
     if options.json is not None:
         options.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     conclude(rows)
