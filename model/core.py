@@ -12,7 +12,7 @@ class Core:
 
     ``failed_balances`` counts the ticks in a row at which it was idle and found nothing to take;
     ``load`` averages how many threads run or wait on it, ``utilisation`` whether one runs;
-    ``usual_utilisation`` is that of the threads that run or wait on it (see `Packing`).
+    ``usual_utilisation`` is that of the threads that run or wait on it (see `core_use`).
     ``newcomer`` woke on it while the running thread was between two stretches; ``users`` are the
     threads that worked on it, who did so last at the end; ``path_used_at`` is when somebody asked
     for a GIL, dropped or took one here last (see `PathCosts`).
@@ -20,7 +20,7 @@ class Core:
 
     __slots__ = (
         "busy_time", "failed_balances", "idle_since", "index", "load", "new_idle", "newcomer",
-        "occupied_at", "path_used_at", "queue", "thread", "ticking", "users", "usual_utilisation",
+        "occupied_at", "path_used_at", "queue", "thread", "users", "usual_utilisation",
         "utilisation",
     )  # fmt: skip
 
@@ -46,7 +46,6 @@ class Core:
         self.occupied_at = 0
         self.busy_time = 0
         self.path_used_at = 0
-        self.ticking = False
         self.failed_balances = 0
 
     def used_by(self, thread: Thread) -> int:

@@ -17,9 +17,11 @@ from collections.abc import Callable, Mapping, Sequence
 from math import ceil
 from typing import Any
 
+from gilplan.model import core_use
 from gilplan.model.alarm import Alarm, call_after
 from gilplan.model.clock import Clock
 from gilplan.model.core import Core
+from gilplan.model.idle_search import IdleSearch
 from gilplan.model.load_balance import LoadBalance
 from gilplan.model.new_idle import NewIdle
 from gilplan.model.packing import Packing
@@ -27,6 +29,7 @@ from gilplan.model.placement import Placement
 from gilplan.model.recorder import State
 from gilplan.model.run_queue import RunQueue
 from gilplan.model.thread import Thread
+from gilplan.model.ticks import Ticks
 from gilplan.model.timers import Timers
 from gilplan.model.workload import Work
 
@@ -82,14 +85,16 @@ class Cores:
             for index in range(count)
         ]
         self.timers = Timers(env, cores=count, slack=timer_slack)
-        self._packing = packing
+        searched = cores_searched or count
+        self._idle_search = IdleSearch(env, self.cores, cores_searched=searched, tick=tick)
         self._placement = Placement(
             self.cores,
-            cores_searched=cores_searched or count,
+            cores_searched=searched,
+            idle_search=self._idle_search,
             stays=stays,
             packing=packing,
         )
-        self._load_balance = LoadBalance(env, self.cores, packing)
+        self._load_balance = LoadBalance(env, self.cores)
         self._active = 0
         self._running_share = running_share
         self._speeds = {work: list(curve[:count]) for work, curve in speeds.items()}
@@ -103,8 +108,7 @@ class Cores:
         #: What waking a thread costs whose core is on its way to idling and does not look yet, ns.
         self.usual_signal_time = usual_signal_time
         self._preemption_latency = preemption_latency
-        self._tick_time = tick
-        self._first_tick = first_tick
+        self._ticks = Ticks(env, period=tick, first=first_tick, tick=self._tick)
 
     def run(self, thread: Thread, demand: int, work: Work) -> Alarm:
         """Let the thread, which is on a core, use ``demand`` ns of CPU; the alarm then rings."""
@@ -149,9 +153,9 @@ class Cores:
         thread.alarm = Alarm(self.env)
         core.queue.renew_deadline()
         core.queue.sleep(thread)
+        core_use.leave(core, thread)
+        core_use.learn(thread, known_at=self.env.now - self._ticks.since_last())
         self._stops_running(core, thread)
-        if self._packing is not None:
-            self._packing.sleep(core, thread)
         core.load.change(-1)
         thread.load.change(-1)
         self._vacate(core, leaving)
@@ -180,18 +184,18 @@ class Cores:
         thread.waking = True
         thread.value = value
         core = self._placement.core_for(thread, waker, sync=sync, dozing=dozing)
-        if thread.last_core is not None and core is not thread.last_core:
+        if core is not thread.last_core:
             self._load_balance.migrate(thread, thread.last_core, core)
-        if self._packing is not None:
-            self._packing.wake(core, thread)
+        core_use.arrive(core, thread)
         if core.thread is None and (dozing is None or dozing.last_core is not core):
             core.queue.join(thread)
             idle_time = self._idle_time(core)
             if latency is None:
                 latency = self._wake_latency(idle_time)
-            runs_after = self._runs_after(latency)
-            core.load.change(1, runs_after)
-            thread.load.change(1, runs_after)
+            # It waits for the switch before it runs.
+            waits_after = max(self._runs_after(latency) - self.switch_time, 0)
+            core.load.change(1, waits_after)
+            thread.load.change(1, waits_after)
             self._occupy(core, thread, latency)
             self._start_ticks(core)
             return idle_time
@@ -255,6 +259,7 @@ class Cores:
         """Let a thread that sleeps run on its last core, just before another that comes there."""
         assert thread.last_core is not None, "only a thread that has run sleeps"
         thread.processor_time += time
+        core_use.learn(thread, known_at=self.env.now)
         thread.last_core.queue.pass_by(thread, time)
 
     def _find_caches(self, thread: Thread) -> None:
@@ -331,6 +336,7 @@ class Cores:
             self._dispatch(core, thread, self.switch_time + leaving)
         else:
             self._change_speeds(None)
+            self._ticks.await_next(core)
 
     def _dispatch(self, core: Core, thread: Thread, latency: int) -> None:
         # Of an interrupt's time only the switch itself is on the newcomer's account.
@@ -351,13 +357,10 @@ class Cores:
 
     def _start_ticks(self, core: Core) -> None:
         """Let the timer tick on a core where somebody waits."""
-        if not core.ticking and len(core.queue.members) > 1:
-            core.ticking = True
-            since = (self.env.now - self._first_tick) % self._tick_time
-            call_after(self.env, self._tick_time - since, lambda _: self._tick(core))
+        if len(core.queue.members) > 1:
+            self._ticks.await_next(core)
 
     def _tick(self, core: Core) -> None:
-        core.ticking = False
         running, queue = core.thread, core.queue
         if running is not None and len(queue.members) > 1 and not running.alarm.processed:
             self._charge(running)
@@ -371,6 +374,8 @@ class Cores:
     def _balance(self, core: Core) -> None:
         """Have a waiting thread go to an idle core, or now and then to one with a lighter load."""
         other = min(self.cores, key=lambda other: len(other.queue.members))
+        if core.thread is None or (other.thread is None and len(core.queue.members) > 1):
+            self._idle_search.renew()
         if not core.queue.waiting() or other is core:
             return
         if other.thread is None:
@@ -392,14 +397,12 @@ class Cores:
     def _starts_running(self, core: Core, thread: Thread, latency: int) -> None:
         self._active += 1
         core.utilisation.change(1, self._runs_after(latency))
-        if self._packing is not None:
-            thread.utilisation.change(1, self._runs_after(latency))
+        thread.utilisation.change(1, self._runs_after(latency))
 
     def _stops_running(self, core: Core, thread: Thread) -> None:
         self._active -= 1
         core.utilisation.change(-1)
-        if self._packing is not None:
-            thread.utilisation.change(-1)
+        thread.utilisation.change(-1)
 
     def _charge(self, thread: Thread) -> None:
         """Let the scheduler know how much the thread has run (`update_curr`)."""
@@ -407,9 +410,7 @@ class Cores:
         core = thread.core
         if core is None or not thread.uncharged:
             return
-        # A tick at this very moment came before what happens now.
-        since_tick = max((self.env.now - self._first_tick) % self._tick_time, 1)
-        core.queue.charge(thread, thread.uncharged, since_tick=since_tick)
+        core.queue.charge(thread, thread.uncharged, since_tick=self._ticks.since_last())
         thread.uncharged = 0
 
     def _account(self, thread: Thread) -> None:

@@ -8,10 +8,10 @@ gives it a thread now and then, which is how three threads share two cores.
 
 from collections.abc import Sequence
 
+from gilplan.model import core_use
 from gilplan.model.clock import Clock
 from gilplan.model.core import Core
-from gilplan.model.packing import Packing
-from gilplan.model.placement import IMBALANCE
+from gilplan.model.idle_search import IMBALANCE
 from gilplan.model.thread import Thread
 
 #: How often queues that differ by one thread exchange it: 30 exchanges in 4 s were counted with
@@ -28,14 +28,13 @@ NICE_TRIES = 1
 
 
 class LoadBalance:
-    """Moves waiting threads. ``packing`` is the kernel's, None if it has none."""
+    """Moves waiting threads."""
 
-    def __init__(self, env: Clock, cores: Sequence[Core], packing: Packing | None) -> None:
+    def __init__(self, env: Clock, cores: Sequence[Core]) -> None:
         #: Whether a core had a thread to spare since one last looked (`rd->overloaded`).
         self.overloaded = False
         self._env = env
         self._cores = cores
-        self._packing = packing
         self._balanced_at = 0
 
     def for_newly_idle(self, core: Core) -> Thread | None:
@@ -63,14 +62,15 @@ class LoadBalance:
             self.overloaded = True
         return due
 
-    def migrate(self, thread: Thread, donor: Core, core: Core) -> None:
-        """Let what it did to its old core's load count for the new one, where nothing is hot."""
+    def migrate(self, thread: Thread, donor: Core | None, core: Core) -> None:
+        """Let what it did count for its new core, not for its old one if it had any."""
         thread.ran_at = LONG_AGO
-        load = thread.load.average()
-        donor.load.shift(-load)
+        load, use = thread.load.average(), thread.utilisation.average()
         core.load.shift(load)
-        if self._packing is not None:
-            self._packing.move(thread, donor, core)
+        core.utilisation.shift(use)
+        if donor is not None:
+            donor.load.shift(-load)
+            donor.utilisation.shift(-use)
 
     def _look(self, core: Core) -> Thread | None:
         thread = self._pull(core)
@@ -90,7 +90,6 @@ class LoadBalance:
         donor.queue.move(thread, core.queue)
         donor.load.change(-1)
         core.load.change(1)
-        if self._packing is not None:
-            self._packing.leave(donor, thread)
-            self._packing.wake(core, thread)
+        core_use.leave(donor, thread)
+        core_use.arrive(core, thread)
         self.migrate(thread, donor, core)

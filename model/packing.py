@@ -10,15 +10,7 @@ thread on another core, beside two that share a GIL); else it goes to its waker'
 be the last one idle or not. Where neither has, and the last one is busy, the search for an idle
 core goes on as elsewhere (`Placement`); where that finds none, a busy core with room is taken.
 
-A core has *room* if less than a share of it is used, the thread included. What is used is the
-greater of two of the kernel's figures (`cpu_util`):
-
-- `util_avg`, how much of late the threads ran that are at home on it; one that goes to another core
-  takes its past along;
-- `util_est`, what the threads that run or wait there usually use. Usually is as much as when a
-  thread last went to sleep, if that was more than before, and else a mean over its last sleeps;
-  but the mean does not fall by a sleep before which it had to wait for its core, for then it would
-  have used more (`util_est_update`).
+A core has *room* if less than a share of it is used (`core_use`), the thread included.
 
 Approximation: the kernel takes no mean of what runs for less than its period of 1 ms.
 """
@@ -26,14 +18,9 @@ Approximation: the kernel takes no mean of what runs for less than its period of
 from gilplan.model.core import Core
 from gilplan.model.thread import Thread
 
-#: By less than this the usual use does not change (`UTIL_EST_MARGIN`).
-MARGIN = 0.01
-#: What the last use counts for in the mean (`UTIL_EST_WEIGHT_SHIFT`).
-WEIGHT = 0.25
-
 
 class Packing:
-    """Knows how much of each core is used. ``room`` is the share of it up to which it has room."""
+    """Knows which cores have room. ``room`` is the share of a core up to which it has."""
 
     def __init__(self, room: float) -> None:
         self._room = room
@@ -44,27 +31,3 @@ class Packing:
         if thread.last_core is not core:
             used += thread.utilisation.average()
         return max(used, core.usual_utilisation + thread.usual_utilisation) < self._room
-
-    def wake(self, core: Core, thread: Thread) -> None:
-        """Count the thread among those that run or wait on the core."""
-        core.usual_utilisation += thread.usual_utilisation
-
-    def leave(self, core: Core, thread: Thread) -> None:
-        """Count it no longer."""
-        core.usual_utilisation -= thread.usual_utilisation
-
-    def sleep(self, core: Core, thread: Thread) -> None:
-        """Count it no longer, and learn from how much it has used."""
-        self.leave(core, thread)
-        usual = thread.usual_utilisation
-        used = thread.utilisation.average()
-        if used > usual:
-            thread.usual_utilisation = used
-        elif usual - used >= MARGIN and used + MARGIN >= thread.load.average():
-            thread.usual_utilisation -= WEIGHT * (usual - used)
-
-    def move(self, thread: Thread, donor: Core, core: Core) -> None:
-        """Let the past of a thread that changes its core go with it."""
-        used = thread.utilisation.average()
-        donor.utilisation.shift(-used)
-        core.utilisation.shift(used)

@@ -11,27 +11,23 @@ Then `select_idle_sibling` takes the first of these that is idle:
 
 1. the core chosen;
 2. the one on which it had run before it last went to another (`recent_used_cpu`);
-3. one of the others, looked at in turn. How many are looked at falls with the square of the
-   utilisation of all of them (`SIS_UTIL`, `update_idle_cpu_scan`); of two cores none, once more
-   than 1.2 of them are busy on average.
+3. one of the others, looked at in turn, as many as `IdleSearch` says.
 
 Where it finds none the thread waits on the core chosen, even beside an idle one: threads of a
 program that uses most of its cores wait for each other although there is room. An idle core that
 counts as one that the host took away (`vcpu_is_preempted`) is no idle one for either look.
 
-Approximations: the cores share one last-level cache; the number to look at follows the utilisation
-at once (the kernel renews it when it balances). A kernel that packs threads onto few cores does
+Approximation: the cores share one last-level cache. A kernel that packs threads onto few cores does
 not choose by load, but by room (`Packing`).
 """
 
 from collections.abc import Callable, Sequence
 
 from gilplan.model.core import Core
+from gilplan.model.idle_search import IMBALANCE, IdleSearch
 from gilplan.model.packing import Packing
 from gilplan.model.thread import Thread
 
-#: A group of cores counts as overloaded beyond 100 / 117 of its capacity (`imbalance_pct`).
-IMBALANCE = 1.17
 #: By half of that the last core is favoured (`WA_BIAS`).
 BIAS = 1 + (IMBALANCE - 1) / 2
 
@@ -40,8 +36,8 @@ class Placement:
     """Chooses cores for threads that wake.
 
     ``cores_searched`` is how many share the last-level cache, those that the layout may not use
-    included; ``stays()`` draws whether an idle core is taken for a busy one (1); ``packing`` knows
-    which have room, where the kernel asks for that.
+    included, ``idle_search`` how many of them are looked at; ``stays()`` draws whether an idle core
+    is taken for a busy one (1); ``packing`` knows which have room, where the kernel asks for that.
     """
 
     def __init__(
@@ -49,11 +45,13 @@ class Placement:
         cores: Sequence[Core],
         *,
         cores_searched: int,
+        idle_search: IdleSearch,
         stays: Callable[[], int],
         packing: Packing | None = None,
     ) -> None:
         self._cores = cores
         self._cores_searched = cores_searched
+        self._idle_search = idle_search
         self._stays = stays
         self._packing = packing
 
@@ -96,7 +94,7 @@ class Placement:
         if recent is not None and self._available(recent):
             return recent
         count = len(self._cores)
-        for step in range(1, min(self.searched(), count - 1) + 1):
+        for step in range(1, min(self._idle_search.length(), count - 1) + 1):
             core = self._cores[(chosen.index + step) % count]
             if core is not recent and self._available(core):
                 return core
@@ -120,12 +118,6 @@ class Placement:
     def _affine(self, waker: Thread, thread: Thread) -> bool:
         wide = waker.wakees.differ_widely(thread.wakees, cores=self._cores_searched)
         return self._packing is None and not wide
-
-    def searched(self) -> int:
-        """Return how many cores are looked at for an idle one."""
-        busy = sum(core.utilisation.average() for core in self._cores)
-        load = IMBALANCE * busy / self._cores_searched
-        return int(self._cores_searched * (1 - min(load * load, 1.0)))
 
     def _available(self, core: Core) -> bool:
         return core.thread is None and not self._stays()

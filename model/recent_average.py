@@ -33,7 +33,11 @@ class RecentAverage:
 
     def average(self) -> float:
         """Return the average until now."""
-        elapsed = self._env.now - self._since
+        return self.average_at(self._env.now)
+
+    def average_at(self, time: int) -> float:
+        """Return the average until then, or that of the last change if that came later."""
+        elapsed = time - self._since
         if elapsed <= 0:
             return self._average
         return self.count + (self._average - self.count) * exp(-elapsed * _DECAY)

@@ -5,6 +5,7 @@ and pre-drawn samples in integer nanoseconds, lets SimPy run the worker threads,
 arrays in seconds. The clock is whole nanoseconds, so equal instants are equal on every machine.
 """
 
+from collections import Counter
 from collections.abc import Generator, Sized
 from typing import Any
 
@@ -74,6 +75,7 @@ class Run:
         self.source = self._build_source()
         self.log = CompletionLog(self.env)
         self._waiting: list[Sized] = [self.source.queue]
+        self._born: Counter[int] = Counter()
         self.workers = [self._build_worker(index) for index in range(scenario.layout.workers)]
         self._checkpoints: list[tuple[int, list[int], list[int]]] = []
         self._all_done: Event | None = None
@@ -201,13 +203,21 @@ class Run:
         return self._worker(index, interpreter, gil)
 
     def _worker(self, index: int, interpreter: int, gil: Gil) -> Worker:
-        thread = Thread(self.env, index=index, interpreter=interpreter, recorder=self.recorder)
+        process = interpreter // self.scenario.layout.interpreters
+        thread = Thread(
+            self.env,
+            index=index,
+            interpreter=interpreter,
+            older=self._born[process],
+            recorder=self.recorder,
+        )
+        self._born[process] += 1
         cold_start = self.scenario.workload.cold_start
         if cold_start is not None:
             thread.caches = Caches(cold_start)
         return self.objects.worker(
             thread,
-            process=interpreter // self.scenario.layout.interpreters,
+            process=process,
             cores=self.cores,
             gil=gil,
             release_time=to_ns(self.scenario.runtime.release_time.value),

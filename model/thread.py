@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 class Thread:
     """A thread, as the scheduler and the GIL see it. All times integer nanoseconds.
 
+    ``older`` is how many threads its process had before.
     ``alarm`` is what the thread's process waits on. A thread that is ``waking`` has it rung with
     ``value`` as soon as it is on a core and ``masked`` has passed, in which that core hears no
     interrupt; otherwise it rings after ``work_left`` of CPU time at full speed. ``processor_time``
@@ -26,7 +27,7 @@ class Thread:
     ``vruntime``, ``deadline``, ``protected_until``, ``lag``, ``time_to_deadline`` and ``lingers``
     are the scheduler's (see `RunQueue`); ``uncharged`` is what of its CPU time ``vruntime`` does
     not have yet. So are ``load``, the average of whether it runs or waits for a core,
-    ``utilisation``, that of whether it runs, ``usual_utilisation`` (`Packing`), ``recent_core``
+    ``utilisation``, that of whether it runs, ``usual_utilisation`` (`core_use`), ``recent_core``
     and ``wakees`` (`Placement`), and ``ran_at``, when it was last on a
     core, if only to sleep again.
     ``overhead`` is CPU time that its next stretch pays on top. ``poll_time`` draws the time to the
@@ -50,6 +51,7 @@ class Thread:
         *,
         index: int,
         interpreter: int = 0,
+        older: int = 0,
         recorder: Recorder | None = None,
     ) -> None:
         self.env = env
@@ -75,10 +77,11 @@ class Thread:
         self.lag = 0
         self.time_to_deadline = 0
         self.lingers = False
-        self.load = RecentAverage(env)
-        # Before the program begins the thread has been busy with setting itself up.
-        self.utilisation = RecentAverage(env, average=1.0)
-        self.usual_utilisation = 1.0
+        # A new thread is taken for one that uses half of what those before it have left of the core
+        # (`post_init_entity_util_avg`).
+        self.usual_utilisation = 0.5 ** (older + 1)
+        self.utilisation = RecentAverage(env, average=self.usual_utilisation)
+        self.load = RecentAverage(env, average=self.usual_utilisation)
         self.masked = 0
         self.overhead = 0
         self.unfinished = 0
