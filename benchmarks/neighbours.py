@@ -19,7 +19,7 @@ from gilplan.calibration.refresh import refreshed
 from gilplan.calibration.runner import ProcessorClock
 from gilplan.model.arrivals import Closed
 from gilplan.model.durations import Deterministic
-from gilplan.model.errors import GilplanError
+from gilplan.model.errors import GilplanError, MeasurementFailed
 from gilplan.model.layout import GilMode, Layout
 from gilplan.model.recorder import Timeline
 from gilplan.model.scenario import Scenario
@@ -67,9 +67,15 @@ class Seen:
 
 
 def answer(build: Build, script: str, *arguments: float | str) -> Any:
-    """Run a script's text under the build and return the JSON that it prints."""
+    """Run a script's text under the build and return the JSON that it prints.
+
+    Raises `MeasurementFailed` with the script's last words.
+    """
     command = [build.path, "-I", "-c", script, *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        said = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
+        raise MeasurementFailed(f"the script failed: {said[-1]}")
     return json.loads(done.stdout)
 
 
@@ -135,6 +141,11 @@ def run(
     options = parser.parse_args()
     if options.time <= 0:
         parser.error(f"--time must be more than 0 seconds, got {options.time:g}")
+    if options.json is not None:
+        try:
+            options.json.touch()
+        except OSError as error:
+            parser.error(f"--json: {error}")
     profile, builds = profile_and_builds(parser, options.builds)
     here, rng = find_builds()[0], np.random.default_rng(0)
     rows: Rows = []
