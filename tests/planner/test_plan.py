@@ -15,7 +15,7 @@ from gilplan.model.estimate import Estimate
 from gilplan.model.layout import GilMode, Layout
 from gilplan.model.seen_on import SeenOn
 from gilplan.model.statistics import Interval
-from gilplan.model.workload import Segment, SegmentKind, Task, Workload
+from gilplan.model.workload import Segment, SegmentKind, Task, Work, Workload
 from gilplan.planner import plan
 from gilplan.planner.plans.document import plan_document
 from gilplan.planner.plans.findings import Evaluation, Plan
@@ -219,6 +219,12 @@ def test_no_rate_is_claimed_where_the_limit_never_holds(profile: Profile) -> Non
 
 def test_a_build_that_the_program_ran_on_is_judged_by_that(profile: Profile) -> None:
     """Scaled by kind of work the free-threaded build loses; the program itself is faster there."""
+    slow = {Work.BYTECODE: Estimate.exact(0.8, "made up")}
+    runtimes = tuple(
+        replace(each, speeds={**each.speeds, **slow}) if each.free_threaded else each
+        for each in profile.runtimes
+    )
+    profile = replace(profile, runtimes=runtimes)
     ratio = Estimate(value=0.5, lower=0.45, upper=0.55, source="in turns")
     sharing = Estimate(value=0.1, lower=0.0, upper=0.2, source="two threads")
     known = program(PARSE)
