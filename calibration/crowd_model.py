@@ -32,10 +32,14 @@ from gilplan.model.machine import Machine
 from gilplan.model.runtime import Runtime
 from gilplan.model.scenario import Scenario
 from gilplan.model.simulation import Run
+from gilplan.model.streams import to_ns
 from gilplan.model.workload import Segment, SegmentKind, Task, Workload
 
 #: A simulated crowd runs at least so long, seconds, and each thread for so many turns and tasks.
 LEAST_TIME, TURNS, TASKS = 0.1, 12, 15
+#: On several cores not the first of it counts: so long the kernel takes a machine that has just set
+#: up a program for a busy one, and looks for no idle core (model/idle_search.py), seconds.
+SETTLING_TIME = 0.12
 #: Where the search for a cold start may begin, and how far it goes: slow-down after one other,
 #: growth with their number, slow-down of a GIL from another core, logarithm of the seconds of work
 #: after which they have halved. From the one with which the points are met best: a search ends in
@@ -146,6 +150,7 @@ class CrowdModel:
             cores=cores or None,
         )
         time = max(LEAST_TIME, threads * max(TURNS * interval, TASKS * workload.mean_demand()))
+        settling = 0.0 if cores == 1 else SETTLING_TIME
         run = Run(
             Scenario(
                 workload=workload,
@@ -153,15 +158,23 @@ class CrowdModel:
                 layout=layout,
                 runtime=self.runtime,
                 machine=self.machine,
-                run_time=time,
+                run_time=settling + time,
                 seed=0,
             )
         )
-        tasks = run.to_end().completions
-        return CrowdCost(
-            task_time=sum(each.thread.processor_time for each in run.workers) / tasks / 1e9,
-            forced_switches=sum(gil.forced_switches for gil in run.gils) / tasks,
-        )
+        if settling:
+            run.env.run(until=to_ns(settling))
+        before = _totals(run)
+        run.to_end()
+        processor_time, switches, tasks = _totals(run) - before
+        return CrowdCost(task_time=processor_time / tasks / 1e9, forced_switches=switches / tasks)
+
+
+def _totals(run: Run) -> Floats:
+    """Return the threads' processor time in ns, the forced switches and the tasks until now."""
+    processor_time = sum(each.thread.processor_time for each in run.workers)
+    switches = sum(gil.forced_switches for gil in run.gils)
+    return np.array([processor_time, switches, len(run.log.completed_at)], dtype=float)
 
 
 def _told_by(points: Sequence[CrowdPoint]) -> Floats:
