@@ -188,7 +188,7 @@ class Cores:
             self._load_balance.migrate(thread, thread.last_core, core)
         core_use.arrive(core, thread)
         if core.thread is None and (dozing is None or dozing.last_core is not core):
-            core.queue.join(thread)
+            core.queue.come(thread)
             idle_time = self._idle_time(core)
             if latency is None:
                 latency = self._wake_latency(idle_time)
@@ -202,7 +202,7 @@ class Cores:
         core.load.change(1)
         thread.load.change(1)
         if core.thread is None:
-            core.queue.join(thread)
+            core.queue.come(thread)
             self._dispatch(core, thread, self.switch_time)
             return 0
         thread.enter(State.WAITING_CORE)

@@ -82,13 +82,17 @@ class RunQueue:
 
         It has run ahead of that one, and lingers, unless it was behind by more.
         """
+        self.come(thread)
+        average = self._average()
+        thread.vruntime += time
+        self._leave_or_linger(thread, average)
+
+    def come(self, thread: Thread) -> None:
+        """Let a thread that slept come in: from where it lingers, or by its lag."""
         if thread.lingers:
             self.rouse(thread)
         else:
             self.join(thread)
-        average = self._average()
-        thread.vruntime += time
-        self._leave_or_linger(thread, average)
 
     def rouse(self, thread: Thread) -> None:
         """Wake a thread that lingers; what it was ahead and no longer is, is forgotten."""

@@ -281,6 +281,16 @@ def test_who_passed_by_before_another_wakes_on_that_ones_core_beside_an_idle_one
     assert sleeper.last_core is cores.cores[0 if passes_by else 1]
 
 
+def test_who_passed_by_and_wakes_before_anybody_came_is_in_its_queue_once():
+    cores = machine(2)
+    sleeper = hog(cores, 0, MS, [])
+    cores.env.run(until=2 * MS)
+    cores.pass_by(sleeper, 1000)
+    cores.wake(sleeper)
+    assert cores.cores[0].queue.members == [sleeper]
+    assert not sleeper.lingers
+
+
 def test_who_lingers_beside_one_that_computes_on_is_forgotten_at_a_tick():
     cores = machine(2)
     sleeper = hog(cores, 0, MS, [])

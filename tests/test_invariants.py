@@ -97,6 +97,7 @@ def machines(draw: st.DrawFn) -> Machine:
         preemption_latency=known(draw(st.floats(0, 5e-5))),
         context_switch_time=known(draw(st.floats(0, 2e-4))),
         forced_switch_time=known(draw(st.floats(0, 2e-4))),
+        packing_room=draw(st.sampled_from((None, known(0.7)))),
     )
 
 
