@@ -16,6 +16,7 @@ model says, or less, is the model's error at each switch that a waiter forces.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 
 import numpy as np
 from scipy.optimize import least_squares
@@ -87,10 +88,14 @@ class CrowdModel:
         measured = np.array([point.ratio for point in points])
         told = _told_by(points)
 
+        @cache
+        def ratio(shown: ColdStart, condition: Condition) -> float:
+            return self.ratio(workload, shown, condition, alone)
+
         def missed(figures: Floats) -> Floats:
             tried = _cold_start(told * figures)
-            shown = [self.ratio(workload, tried, p.condition, alone) for p in points]
-            errors: Floats = np.array(shown) / measured - 1
+            ratios = [ratio(_shown_by(p.condition, tried), p.condition) for p in points]
+            errors: Floats = np.array(ratios) / measured - 1
             return errors
 
         beginning = min(BEGINNINGS, key=lambda figures: float(np.sum(missed(figures) ** 2)))
@@ -182,6 +187,19 @@ def _told_by(points: Sequence[CrowdPoint]) -> Floats:
     crowded = any(point.threads > point.cores for point in points)
     moved = any(point.cores != 1 for point in points)
     return np.array([crowded, True, moved, True], dtype=float)
+
+
+def _shown_by(condition: Condition, cold_start: ColdStart) -> ColdStart:
+    """Return the cold start without what a crowd cannot show: so it is simulated once for all.
+
+    On one core no GIL comes from another, and of two threads each has but one other.
+    """
+    threads, _, cores = condition
+    return replace(
+        cold_start,
+        growth=0.0 if threads == 2 else cold_start.growth,
+        moved=0.0 if cores == 1 else cold_start.moved,
+    )
 
 
 def _cold_start(figures: Floats) -> ColdStart:
