@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from gilplan.calibration.builds import probe
+from gilplan.calibration.observation import probes
 from gilplan.calibration.observation import target as target_module
 from gilplan.calibration.observation.observe import Method, observe
 from gilplan.calibration.observation.probes import (
@@ -159,6 +160,13 @@ def test_without_permission_the_next_method_or_the_reason():
     assert "--method sampling" in told
     told = told_as_nobody(lambda: observe_process(os.getppid(), time=0.1))
     assert told.startswith(f"MeasurementFailed: process {os.getpid()} belongs to another user")
+
+
+@as_root
+def test_root_is_told_that_the_kernel_has_no_tracefs_mounted(tmp_path, monkeypatch):
+    monkeypatch.setattr(probes, "TRACING", (tmp_path,))
+    with pytest.raises(MethodUnavailable, match=f"mount -t tracefs tracefs {tmp_path}"):
+        tracing_folder()
 
 
 def test_a_python_without_visible_symbols_cannot_be_probed_and_says_so(tmp_path):

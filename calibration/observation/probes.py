@@ -153,6 +153,11 @@ def tracing_folder() -> Path:
         file = folder / "uprobe_events"
         if os.access(file, os.W_OK):
             return folder
+    if os.geteuid() == 0 and not any((folder / "README").exists() for folder in TRACING):
+        raise MethodUnavailable(
+            f"the kernel's tracefs is not mounted: mount -t tracefs tracefs {TRACING[0]}, "
+            "or use --method sampling"
+        )
     raise MethodUnavailable(
         "the kernel takes no probes from this user (tracefs' uprobe_events cannot be written): "
         "run as root, or use --method sampling"
