@@ -96,12 +96,12 @@ def held_times(build: Build, time: float) -> Empirical:
     return Empirical(samples=tuple(held))
 
 
-def predicted(
-    profile: Profile, build: str, computing: int, interval: float, held: Empirical
-) -> list[float]:
-    """Return the same as the model has it, with the GIL ``held`` so long between two sleeps."""
-    # In the model a wait takes the time given, all in all: in reality the timer's slack and the
-    # wake-up come on top.
+def sleeper_workload(profile: Profile, build: str, computing: int, held: Empirical) -> Workload:
+    """Return the sleeper's task, the GIL ``held`` so long between two sleeps, and its neighbours.
+
+    In the model a wait takes the time given, all in all: in reality the timer's slack and the
+    wake-up come on top.
+    """
     usual = usual_latency_by_idle_time(profile.machine.wake_latency)
     wait = SLEEP + profile.machine.timer_slack.value + usual(round(SLEEP * 1e9)) / 1e9
     task = Task(
@@ -112,7 +112,14 @@ def predicted(
         ),
     )
     beside = computing_threads(computing)
-    workload = Workload(name="sleeper", tasks=(task,), build=build, background=beside)
+    return Workload(name="sleeper", tasks=(task,), build=build, background=beside)
+
+
+def predicted(
+    profile: Profile, build: str, computing: int, interval: float, held: Empirical
+) -> list[float]:
+    """Return the same as the model has it."""
+    workload = sleeper_workload(profile, build, computing, held)
     layout = one_interpreter(profile, build, interval)
     (prediction,) = predict(workload, [layout], profile)
     return [prediction.response_time[f"p{p}"].mean - SLEEP for p in PERCENTILES]
