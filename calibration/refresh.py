@@ -32,11 +32,13 @@ def refreshed(
     *,
     rng: np.random.Generator,
     rounds: int = ROUNDS,
+    joined: bool = False,
     progress: Callable[[str, float], None] | None = None,
 ) -> Profile:
     """Return the profile with hand-offs, wake-ups and speeds measured anew.
 
-    Some 30 seconds a round with two cores, of which 1.5 for each count of active ones.
+    Some 30 seconds a round with two cores, of which 1.5 for each count of active ones. ``joined``:
+    together with what was measured of them last, for a time that lies between the two.
 
     ``progress`` is told what is measured and the share done. Raises `MissingBuild` without a build
     that the profile knows, and `MeasurementFailed`.
@@ -53,7 +55,8 @@ def refreshed(
         for measurement in machine_measurements(reference, cores, quick=quick)
         if measurement.name in names
     ]
-    samples = Samples()
+    last = {key: {-1: series} for key, series in profile.samples.items() if _is_renewed(key)}
+    samples = Samples(rounds=last if joined else {})
     for number in range(rounds):
         for done, index in enumerate(rng.permutation(len(measurements))):
             measurement = measurements[index]
@@ -69,14 +72,14 @@ def refreshed(
         stay_share=stay_share(samples, reference.name, rng),
         **hand_off_costs(samples, reference.name, rng, same_core=same_core),
     )
-    old = {
-        key: series
-        for key, series in profile.samples.items()
-        if key.partition("/")[0] not in HAND_OFFS + SPEEDS
-    }
+    old = {key: series for key, series in profile.samples.items() if not _is_renewed(key)}
     return replace(
         profile,
         machine=machine,
         samples=old | samples.flattened(),
         refreshed_at=datetime.now(UTC).isoformat("T", "seconds"),
     )
+
+
+def _is_renewed(key: str) -> bool:
+    return key.partition("/")[0] in HAND_OFFS + SPEEDS

@@ -115,6 +115,22 @@ def test_newest_build_with_a_gil_that_the_profile_knows_measures(
     assert len(samples["handoff/3.13.0"]["gap 1e-3"]) == refresh.ROUNDS * 20
 
 
+def test_a_time_between_two_refreshes_has_the_samples_of_both(
+    profile: Profile, ran: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = refreshed(profile)
+    for work in Work:
+        beside = [850.0] * 20
+        monkeypatch.setitem(SERIES[f"speed {work}"], f"{work} n=2", beside)
+    rng = np.random.default_rng(2)
+    anew = refresh.refreshed(before, BUILDS, rng=rng)
+    both = refresh.refreshed(before, BUILDS, rng=rng, joined=True)
+    assert [anew.machine.speeds[work][1].value for work in Work] == pytest.approx([0.85] * 3)
+    assert [both.machine.speeds[work][1].value for work in Work] == pytest.approx([0.91] * 3)
+    assert len(both.samples["handoff/3.13.0"]["gap 1e-3"]) == 2 * refresh.ROUNDS * 20
+    assert both.samples.keys() == set(ran)
+
+
 def test_progress_begins_at_nothing_and_never_goes_back(profile: Profile, ran: list[str]) -> None:
     told: list[float] = []
     refresh.refreshed(

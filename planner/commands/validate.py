@@ -50,7 +50,7 @@ def validate(
 
     Each layout takes turns with a single thread of the same program, so that a machine that
     changes its speed does not spoil the comparison. What hand-offs of the GIL cost is measured anew
-    at first, for the host of a virtual machine changes it within minutes. Prints predicted,
+    before and after, for the host of a virtual machine changes it within minutes. Prints predicted,
     measured, error and how repeatable the measurement is, with the errors of the rules of thumb
     beside them. The errors found become part of the profile, and of the intervals of later
     predictions.
@@ -90,7 +90,8 @@ def validate(
     from gilplan.calibration.realrun import shipped_programs
     from gilplan.calibration.refresh import ROUNDS, refreshed
     from gilplan.calibration.study import Study
-    from gilplan.calibration.validation import validate as validated
+    from gilplan.calibration.validation import compare, measure
+    from gilplan.model.errors import GilplanError
     from gilplan.planner.commands.output import (
         INTERRUPTED,
         print_table,
@@ -115,19 +116,32 @@ def validate(
     )
     pool = ProcessPoolExecutor(profile.machine.cores, get_context("spawn"))
     with pool, progress() as report:
-        if not allow_foreign and not all(build.free_threaded for build in builds):
-            rng = np.random.default_rng(np.random.SeedSequence(seed))
-            rounds = 1 if quick else ROUNDS
+        refreshes = not allow_foreign and not all(build.free_threaded for build in builds)
+        rng = np.random.default_rng(np.random.SeedSequence(seed))
+        rounds = 1 if quick else ROUNDS
+        if refreshes:
             profile = refreshed(profile, builds, rng=rng, rounds=rounds, progress=report)
-        validation = validated(
-            study,
-            builds,
-            programs,
-            # A prediction of 2 % is finer than what a cell can be measured to.
-            partial(predict_layout, profile=profile, seed=seed, precision=0.02, max_replications=6),
-            profile=profile,
-            executor=pool,
-            progress=lambda text, done, total: report(text, done / total),
+
+        def told(text: str, done: int, total: int) -> None:
+            report(text, done / total)
+
+        measurements = measure(study, builds, programs, progress=told)
+        if refreshes and not measurements.interrupted:
+            # What the host did to the cores meanwhile is told by both ends better than by one.
+            try:
+                profile = refreshed(
+                    profile, builds, rng=rng, rounds=rounds, joined=True, progress=report
+                )
+            except (GilplanError, KeyboardInterrupt) as failure:
+                tell(
+                    [f"hand-offs and speeds are those of the beginning: {failure or 'interrupted'}"]
+                )
+        # A prediction of 2 % is finer than what a cell can be measured to.
+        predict = partial(
+            predict_layout, profile=profile, seed=seed, precision=0.02, max_replications=6
+        )
+        validation = compare(
+            study, measurements, predict, profile=profile, executor=pool, progress=told
         )
     if form == "json":
         document = {**validation.to_json(), "profile": profile.identity}
