@@ -16,8 +16,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -39,7 +39,7 @@ from gilplan.model.errors import GilplanError
 from gilplan.model.recorder import State
 from gilplan.model.scenario import Scenario
 from gilplan.planner.progress import progress
-from gilplan.planner.timelines.schedule import simulate_schedule
+from gilplan.planner.timelines.schedule import StateSpan, cut, simulate_schedule
 
 #: Seconds before what is shown: until then the kernel takes the machine for a busy one.
 SETTLING = 1.0
@@ -53,16 +53,8 @@ MARKS = {State.WAITING_GIL: ".", State.WAITING_CORE: ".", State.BLOCKED: " "}
 NOT_HEARD_OF = "."
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
-    """A thread's state from one instant to another, seconds."""
-
-    start: float
-    end: float
-    state: State
-
-
-Lanes = dict[str, list[Span]]
+#: The threads' spans from 0 on, by name.
+Lanes = dict[str, list[StateSpan]]
 
 
 def measured(build: Build, computing: int, interval: float, span: float) -> Lanes:
@@ -89,12 +81,12 @@ def measured(build: Build, computing: int, interval: float, span: float) -> Lane
         process.wait()
     begin = min(thread.events[0][0] for thread in trace.threads.values() if thread.events)
     return {
-        name: _within(states(trace.thread(number), begin), 0.0, span)
+        name: list(states(number, trace.thread(number), begin))
         for name, number in zip(_names(computing), [sleeper, *others], strict=True)
     }
 
 
-def states(thread: ThreadTrace, begin: int) -> Iterator[Span]:
+def states(number: int, thread: ThreadTrace, begin: int) -> Iterator[StateSpan]:
     """Yield what a recorded thread did, seconds since ``begin``, ns.
 
     Who blocks with the GIL waits for it: a drop that others ask for goes through no function that
@@ -116,7 +108,13 @@ def states(thread: ThreadTrace, begin: int) -> Iterator[Span]:
             state = State.WAITING_GIL if attached or asking else State.BLOCKED
         else:
             state = State.RUNNING
-        yield Span((at - begin) / 1e9, (until - begin) / 1e9, state)
+        yield StateSpan(
+            start_at=(at - begin) / 1e9,
+            end_at=(until - begin) / 1e9,
+            thread=number,
+            state=state,
+            core=None,
+        )
 
 
 def simulated(
@@ -133,37 +131,31 @@ def simulated(
         seed=0,
     )
     schedule = simulate_schedule(scenario, time=SETTLING + span)
-    lanes: Lanes = {name: [] for name in _names(computing)}
-    for name, number in zip(lanes, schedule.threads, strict=True):
-        mine = [each for each in schedule.states if each.thread == number]
-        spans = [Span(each.start_at, each.end_at, each.state) for each in mine]
-        lanes[name] = _within(spans, SETTLING, SETTLING + span)
-    return lanes
+    return {
+        name: [
+            replace(each, start_at=each.start_at - SETTLING, end_at=each.end_at - SETTLING)
+            for each in schedule.states
+            if each.thread == number
+        ]
+        for name, number in zip(_names(computing), schedule.threads, strict=True)
+    }
 
 
 def _names(computing: int) -> list[str]:
     return ["sleeper", *(f"compute {number}" for number in range(computing))]
 
 
-def _within(spans: Iterable[Span], start: float, end: float) -> list[Span]:
-    return [
-        Span(max(each.start, start) - start, min(each.end, end) - start, each.state)
-        for each in spans
-        if each.end > start and each.start < end
-    ]
-
-
-def line(spans: Sequence[Span], span: float) -> str:
+def line(spans: Sequence[StateSpan], span: float) -> str:
     """Return a thread's line: a mark for each of `COLUMNS` equal parts of the time."""
     marks = []
     width = span / COLUMNS
     for column in range(COLUMNS):
-        here = _within(spans, column * width, (column + 1) * width)
-        ran = sum(each.end - each.start for each in here if each.state is State.RUNNING)
+        here = cut(spans, column * width, (column + 1) * width)
+        ran = sum(each.end_at - each.start_at for each in here if each.state is State.RUNNING)
         if ran:
             marks.append("#" if ran >= width / 2 else "+")
         else:
-            longest = max(here, key=lambda each: each.end - each.start, default=None)
+            longest = max(here, key=lambda each: each.end_at - each.start_at, default=None)
             marks.append(NOT_HEARD_OF if longest is None else MARKS[longest.state])
     return "".join(marks)
 
@@ -195,8 +187,8 @@ def main() -> None:
             held = held_times(build, OBSERVED)
             real = measured(build, *cell)
             model = simulated(fresh, build.name, *cell, held)
-        except GilplanError as error:
-            print(f"{build.name}: {error}", file=sys.stderr)
+        except (GilplanError, KeyboardInterrupt) as error:
+            print(f"{build.name}: {error or 'interrupted'}", file=sys.stderr)
             sys.exit(1)
         print(
             f"{build.name}: {options.computing} beside a sleeper at {options.interval * 1e3:g} ms, "

@@ -132,10 +132,10 @@ def validate(
                 profile = refreshed(
                     profile, builds, rng=rng, rounds=rounds, joined=True, progress=report
                 )
-            except (GilplanError, KeyboardInterrupt) as failure:
-                tell(
-                    [f"hand-offs and speeds are those of the beginning: {failure or 'interrupted'}"]
-                )
+            except GilplanError as failure:
+                tell([f"hand-offs and speeds are those of the beginning: {failure}"])
+            except KeyboardInterrupt:
+                measurements.interrupted = True
         # A prediction of 2 % is finer than what a cell can be measured to.
         predict = partial(
             predict_layout, profile=profile, seed=seed, precision=0.02, max_replications=6

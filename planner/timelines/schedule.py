@@ -81,9 +81,9 @@ class Schedule:
             self,
             start_at=max(start_at, self.start_at),
             end_at=min(end_at, self.end_at),
-            states=_cut(self.states, start_at, end_at),
-            holds=_cut(self.holds, start_at, end_at),
-            tasks=_cut(self.tasks, start_at, end_at),
+            states=cut(self.states, start_at, end_at),
+            holds=cut(self.holds, start_at, end_at),
+            tasks=cut(self.tasks, start_at, end_at),
         )
 
 
@@ -183,7 +183,8 @@ def _holds(timeline: Timeline, end: int) -> list[HoldSpan]:
     return sorted(spans, key=lambda span: (span.start_at, span.gil))
 
 
-def _cut(spans: Iterable[Span], start_at: float, end_at: float) -> tuple[Span, ...]:
+def cut(spans: Iterable[Span], start_at: float, end_at: float) -> tuple[Span, ...]:
+    """Return the parts of the spans that lie between two instants."""
     return tuple(
         replace(span, start_at=max(span.start_at, start_at), end_at=min(span.end_at, end_at))
         for span in spans
