@@ -17,23 +17,13 @@ from gilplan.model.boundary import payload
 from gilplan.model.caches import Caches
 from gilplan.model.clock import Clock
 from gilplan.model.completion_log import CompletionLog
-from gilplan.model.contended_cores import ContendedCores, ContendedThrottledCores
 from gilplan.model.conversation import Conversation
-from gilplan.model.cores import Cores
+from gilplan.model.equipment import build_cores, build_gils
 from gilplan.model.event_loop import EventLoop
-from gilplan.model.gil import Gil, NoGil
-from gilplan.model.latency import (
-    latency_by_idle_time,
-    least_idle_time,
-    least_waking_time,
-    path_costs,
-    signal_time_by_idle_time,
-)
+from gilplan.model.gil import Gil
 from gilplan.model.layout import GilMode, WorkerKind
 from gilplan.model.mailbox import Mailbox
-from gilplan.model.new_idle import SIDES
 from gilplan.model.objects import Objects
-from gilplan.model.packing import Packing
 from gilplan.model.pool import Pool
 from gilplan.model.programs import Programs
 from gilplan.model.recorder import Recorder, State
@@ -46,12 +36,10 @@ from gilplan.model.source import (
     arrive_at_gaps,
     arrive_at_instants,
 )
-from gilplan.model.streams import NANOSECONDS, Purpose, blocks, stream, times_ns, to_ns
+from gilplan.model.streams import NANOSECONDS, Purpose, stream, times_ns, to_ns
 from gilplan.model.thread import Thread
-from gilplan.model.throttled_cores import ThrottledCores
 from gilplan.model.worker import Worker
-from gilplan.model.workload import Task, Work
-from gilplan.model.world import World
+from gilplan.model.workload import Task
 
 CHECKPOINTS = 200
 
@@ -69,8 +57,8 @@ class Run:
         self.recorder = recorder
         self.env = Clock()
         self.objects = Objects(scenario)
-        self.cores = self._build_cores()
-        self.gils = self._build_gils()
+        self.cores = build_cores(scenario, self.env, self.objects)
+        self.gils = build_gils(scenario, self.env, self.cores, self.objects, recorder)
         self.programs = Programs(scenario, self.cores)
         self.source = self._build_source()
         self.log = CompletionLog(self.env)
@@ -94,89 +82,6 @@ class Run:
 
     def _stream(self, purpose: Purpose, *key: int) -> np.random.Generator:
         return stream(self.scenario.seed, self.scenario.replication, purpose, *key)
-
-    def _build_cores(self) -> Cores:
-        machine, count, quota = self.scenario.machine, self.scenario.cores, self.scenario.quota
-        dice = self._stream(Purpose.LATENCY, 6)
-        stays, stay_share = self._stream(Purpose.LATENCY, 5), machine.stay_share.value
-        options: dict[str, Any] = {
-            "count": count,
-            "speeds": {work: [machine.speed(work, k + 1) for k in range(count)] for work in Work},
-            "wake_latency": latency_by_idle_time(
-                machine.wake_latency, self._stream(Purpose.LATENCY, 0)
-            ),
-            "switch_time": to_ns(machine.context_switch_time.value),
-            "forced_switch_time": to_ns(machine.forced_switch_time.value),
-            "preemption_latency": to_ns(machine.preemption_latency.value),
-            "stays": blocks(lambda count: stays.random(count) < stay_share),
-            "dice": blocks(lambda count: dice.integers(0, SIDES, count)),
-            "cores_searched": machine.cores,
-            "signal_time": signal_time_by_idle_time(machine),
-            "usual_signal_time": to_ns(machine.signal_time.value),
-            "least_idle_time": least_idle_time(machine),
-            "base_slice": to_ns(machine.base_slice),
-            "tick": to_ns(machine.tick),
-            "first_tick": int(self._stream(Purpose.LATENCY, 2).integers(to_ns(machine.tick))),
-            "timer_slack": to_ns(machine.timer_slack.value),
-            "running_share": machine.wake_latency.running_share,
-            "set_up": self.scenario.layout.processes * self.scenario.layout.interpreters,
-            "packing": machine.packing_room and Packing(machine.packing_room.value),
-        }
-        contended = bool(self.objects.extra_times)
-        if quota is None or quota.cores >= count:
-            return (ContendedCores if contended else Cores)(self.env, **options)
-        return (ContendedThrottledCores if contended else ThrottledCores)(
-            self.env,
-            budget=to_ns(quota.budget),
-            period=to_ns(quota.period),
-            bandwidth_slice=to_ns(quota.slice_time),
-            **options,
-        )
-
-    def _build_gils(self) -> list[Gil]:
-        layout, runtime, machine = (
-            self.scenario.layout,
-            self.scenario.runtime,
-            self.scenario.machine,
-        )
-        own = layout.gil is GilMode.OWN
-        count = layout.processes * (layout.interpreters if own else 1)
-        if layout.worker is WorkerKind.POOL and layout.pool != "thread":
-            count += 1  # the last one: that of the main interpreter, which submits
-        if layout.gil is GilMode.DISABLED:
-            kind = World if self.objects.heaps else NoGil
-            return [kind(self.env, self.cores, index=index) for index in range(count)]
-        interval = layout.effective_switch_interval
-        handoff, overtaking = (
-            times_ns(latency, self._stream(Purpose.LATENCY, place))
-            for latency, place in (
-                (machine.handoff_latency_at(interval), 1),
-                (machine.overtaking_latency_at(interval), 7),
-            )
-        )
-        retry = times_ns(machine.retry_time, self._stream(Purpose.LATENCY, 3))
-        awake = self._stream(Purpose.LATENCY, 4)
-        share = machine.awake_share_at(interval)
-        waking, costs = least_waking_time(machine), path_costs(machine)
-        return [
-            Gil(
-                self.env,
-                self.cores,
-                index=index,
-                interval=to_ns(interval),
-                handoff_latency=handoff,
-                overtaking_latency=overtaking,
-                retry_time=retry,
-                overdue_wait_time=to_ns(machine.overdue_wait_time.value),
-                asker_is_awake=blocks(lambda count: awake.random(count) < share),
-                least_waking_time=waking,
-                preempts_across_interpreters=runtime.preempts_across_interpreters,
-                signaller_waits=runtime.signaller_waits,
-                costs=costs,
-                recorder=self.recorder,
-            )
-            for index in range(count)
-        ]
 
     def _build_source(self) -> Source:
         arrivals, env, cores = self.scenario.arrivals, self.env, self.cores
