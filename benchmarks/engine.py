@@ -51,6 +51,7 @@ MACHINE = Machine(
     retry_time=Empirical((0.0,)),
     overdue_wait_time=known(2e-5),
     awake_share=known(0.65),
+    awake_share_beside=known(0.65),
     stay_share=known(0.5),
     signal_time=known(2e-6),
     busy_signal_time=known(2e-6),

@@ -19,6 +19,11 @@ from gilplan.model.streams import to_ns
 HANDOFF_SAMPLES = 400
 #: With fewer an interval's own say less than its neighbours'.
 FEWEST_LATENCIES = 30
+#: How often the one who asked has the signal, where nobody measured, by the older one's place.
+ASSUMED = {
+    "lost": ("nine of ten", 0.9),
+    "beside": ("half of the", 0.5),
+}
 
 
 def hand_off_costs(
@@ -29,7 +34,8 @@ def hand_off_costs(
     ``same_core`` is what it takes to wake a thread on one's own core and to switch to it, seconds.
     Raises `MeasurementFailed` without wake-up or hand-off latencies or the cost of waiting.
     """
-    awake = awake_share(samples, reference, rng)
+    awake = awake_share(samples, reference, rng, kind="lost")
+    beside = awake_share(samples, reference, rng, kind="beside")
     wake = wake_latency(samples, reference)
     signal = median_difference(
         signals(samples, reference),
@@ -44,7 +50,9 @@ def hand_off_costs(
         "overtaking_latencies": overtaking_latencies(samples, reference),
         "retry_time": retry_time(samples, reference),
         "awake_share": awake,
-        "awake_factors": awake_factors(samples, reference, awake.value),
+        "awake_factors": awake_factors(samples, reference, awake.value, kind="lost"),
+        "awake_share_beside": beside,
+        "awake_factors_beside": awake_factors(samples, reference, beside.value, kind="beside"),
         "signal_time": signal,
         **path_times(samples, reference, wake=wake, signal=signal.value, same_core=same_core),
     }
@@ -97,20 +105,28 @@ def retry_time(samples: Samples, reference: str) -> Empirical:
     return thinned([max(cost, 0.0) for cost in taken], HANDOFF_SAMPLES)
 
 
-def awake_share(samples: Samples, reference: str, rng: np.random.Generator) -> Estimate:
-    """Estimate how often the one who asked takes the signal before an older waiter has woken."""
-    lost = list(chain(*samples.labelled(f"queue_jump/{reference}", "lost").values()))
+def awake_share(
+    samples: Samples, reference: str, rng: np.random.Generator, *, kind: str
+) -> Estimate:
+    """Estimate how often the one who asked takes the signal before an older waiter has woken.
+
+    ``kind`` is where that one sleeps: "beside" the one who drops, or elsewhere ("lost").
+    """
+    lost = list(chain(*samples.labelled(f"queue_jump/{reference}", kind).values()))
     if not lost:
-        samples.note("signal: assumed to reach the one who asked in nine of ten hand-offs")
-        return assumed(0.9, 0.0, 1.0, "queue_jump")
+        share, value = ASSUMED[kind]
+        samples.note(f"signal: assumed to reach the one who asked in {share} hand-offs")
+        return assumed(value, 0.0, 1.0, "queue_jump")
     return ratio_of_means(lost, [1.0] * len(lost), source="queue_jump", rng=rng)
 
 
-def awake_factors(samples: Samples, reference: str, over_all: float) -> IntervalFactors:
+def awake_factors(
+    samples: Samples, reference: str, over_all: float, *, kind: str
+) -> IntervalFactors:
     """Relate the share at each switch interval to the one over all; () if nobody ever was awake."""
     if over_all == 0:
         return ()
-    lost = samples.labelled(f"queue_jump/{reference}", "lost")
+    lost = samples.labelled(f"queue_jump/{reference}", kind)
     return tuple(
         (float(text), float(np.mean(lost[text])) / over_all)
         for text in sorted(lost, key=float)

@@ -18,7 +18,7 @@ from gilplan.model.runtime import Runtime
 if TYPE_CHECKING:  # measuring needs SciPy, using what was measured does not
     from gilplan.calibration.calibrate import Calibration
 
-FORMAT_VERSION = 7
+FORMAT_VERSION = 8
 CALIBRATE = "run `gilplan calibrate`"
 
 

@@ -262,6 +262,18 @@ class Cores:
         core_use.learn(thread, known_at=self.env.now)
         thread.last_core.queue.pass_by(thread, time)
 
+    def goes_first(self, thread: Thread, *, dozing: Thread) -> bool:
+        """Say whether a sleeping thread would run at once on its last, busy core if it woke now.
+
+        It would not if another core than that of ``dozing``, who does not sleep yet, is idle.
+        """
+        core = thread.last_core
+        taken = (each.thread is not None or each is dozing.last_core for each in self.cores)
+        if core is None or core.thread is None or not all(taken):
+            return False
+        self._charge(core.thread)
+        return core.queue.goes_first(thread)
+
     def _find_caches(self, thread: Thread) -> None:
         """Let the thread, which goes on working, find its core's caches as others left them."""
         if thread.caches is not None and thread.core is not None:

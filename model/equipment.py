@@ -89,7 +89,13 @@ def build_gils(
         )
     )
     retry = times_ns(machine.retry_time, _latency_stream(scenario, 3))
-    awake = _chances(machine.awake_share_at(interval), _latency_stream(scenario, 4))
+    awake, first = (
+        _chances(share, _latency_stream(scenario, place))
+        for share, place in (
+            (machine.awake_share_at(interval), 4),
+            (machine.awake_share_beside_at(interval), 8),
+        )
+    )
     waking, costs = least_waking_time(machine), path_costs(machine)
     return [
         Gil(
@@ -102,6 +108,7 @@ def build_gils(
             retry_time=retry,
             overdue_wait_time=to_ns(machine.overdue_wait_time.value),
             asker_is_awake=awake,
+            asker_is_first=first,
             least_waking_time=waking,
             preempts_across_interpreters=runtime.preempts_across_interpreters,
             signaller_waits=runtime.signaller_waits,

@@ -10,6 +10,8 @@ Models take_gil and drop_gil of Python/ceval_gil.c (3.13.5:292 and :222; the sam
   function's entry, at the end of a call; never inside one C call.
 - A drop signals one waiter: the one that has slept longest. If the one that has just asked is
   still awake, it finds the signal first; the sleeper wakes in vain and sleeps on behind the others.
+  On the core of the one who drops, the sleeper may run at once, and is then often the first of
+  the two.
 - One that is awake locks the GIL before the dropper looks whether it is taken: that one does not
   block, and nobody else can take the GIL. Most of a hand-off's time is spent after that.
 - Waits that began on one core end with one timer interrupt (`Timers`), so waiters often come due
@@ -63,7 +65,8 @@ class Gil:
     asked kept the signal in 0.81, 0.35 and 0.16 of the hand-offs, in bytecode in 0.88: 1 us);
     ``retry_time()`` the CPU time of a wake-up that does not bring the GIL, ``overdue_wait_time``
     that of a wait until an instant that has passed; ``asker_is_awake()`` draws whether the one who
-    has just asked has not gone to sleep yet (1) or has (0), where an older one waits beside it;
+    has just asked has not gone to sleep yet (1) or has (0), where an older one waits beside it,
+    ``asker_is_first()`` whether it is so before one that runs at once, on the dropper's core;
     a hand-off in less than ``least_waking_time`` cannot have woken anybody. ``costs`` are those of
     a core that has long not been here; the measured latencies of hand-offs contain them.
     """
@@ -80,6 +83,7 @@ class Gil:
         retry_time: Callable[[], int],
         overdue_wait_time: int,
         asker_is_awake: Callable[[], int],
+        asker_is_first: Callable[[], int],
         least_waking_time: int = 0,
         hardly_asleep: int = 1_000,
         preempts_across_interpreters: bool = True,
@@ -106,6 +110,7 @@ class Gil:
         self._retry_time = retry_time
         self._overdue_wait_time = overdue_wait_time
         self._asker_is_awake = asker_is_awake
+        self._asker_is_first = asker_is_first
         self._least_waking_time = least_waking_time
         self._hardly_asleep = hardly_asleep
         self._preempts_across_interpreters = preempts_across_interpreters
@@ -241,13 +246,19 @@ class Gil:
         """Return the waiter who gets the signal: the oldest, or who has just asked and not slept.
 
         glibc posts a signal to a group of waiters and wakes the oldest one that sleeps. One that
-        is only about to sleep finds the signal posted and keeps it. On the core of the one who
-        drops, nobody else is awake.
+        is only about to sleep finds the signal posted and keeps it, unless the oldest runs at once,
+        on the dropper's core, and is first. On that core nobody else is awake.
         """
-        asker = self._recent_asker()
-        if asker is not None and asker in group and asker.last_core is not dropper.core:
-            return asker if self._asker_is_awake() else group[0]
-        return group[0]
+        asker, oldest = self._recent_asker(), group[0]
+        if asker is None or asker not in group or asker.last_core is dropper.core:
+            return oldest
+        races = (
+            oldest.last_core is dropper.core
+            and oldest not in self._on_the_way
+            and self._cores.goes_first(oldest, dozing=asker)
+        )
+        keeps = self._asker_is_first if races else self._asker_is_awake
+        return asker if keeps() else oldest
 
     def _recent_asker(self) -> Thread | None:
         if self._asked is None or self.env.now - self._asked[1] > self._hardly_asleep:
@@ -351,6 +362,7 @@ class NoGil(Gil):
             retry_time=_nothing,
             overdue_wait_time=0,
             asker_is_awake=_nothing,
+            asker_is_first=_nothing,
         )
 
     def take(self, thread: Thread) -> Steps:

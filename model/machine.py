@@ -67,16 +67,17 @@ class Machine:
     ``taking_times`` what asking, dropping and taking cost beyond the switch, the signal and the
     wake-up, by how long a core has not done any of it (see `PathCosts`); ``overdue_wait_time``
     that of a wait until an instant that has passed; ``awake_share`` how often the one who asked for
-    the GIL has not gone to sleep yet when it is dropped, over all switch intervals (see
-    ``awake_share_at``); ``stay_share``
-    how often a thread that wakes waits for its last core although the kernel has looked at an idle
-    one; ``packing_room`` up to which use a core has room for more, where the kernel packs threads
-    (see `Packing`), None where it does not; ``signal_time`` the CPU time that waking a sleeping
-    thread costs the one who wakes it, over all idle times of its core (see `WakeLatency`),
-    ``busy_signal_time`` that of one whose core is busy; ``timer_slack`` what the kernel adds to a
-    timed wait; ``base_slice`` the time after which the scheduler looks for another thread to run,
-    which it does when the timer ticks, every ``tick``; ``preemption_latency`` how long a thread
-    that wakes on a busy core waits for it when the scheduler lets it go first;
+    the GIL has not gone to sleep yet when it is dropped, and finds the signal before an older
+    waiter, over all switch intervals (see ``awake_share_at``); ``awake_share_beside`` the same
+    where the older one sleeps on the core of the one who drops, and runs there at once;
+    ``stay_share`` how often a thread that wakes waits for its last core although the kernel has
+    looked at an idle one; ``packing_room`` up to which use a core has room for more, where the
+    kernel packs threads (see `Packing`), None where it does not; ``signal_time`` the CPU time that
+    waking a sleeping thread costs the one who wakes it, over all idle times of its core (see
+    `WakeLatency`), ``busy_signal_time`` that of one whose core is busy; ``timer_slack`` what the
+    kernel adds to a timed wait; ``base_slice`` the time after which the scheduler looks for another
+    thread to run, which it does when the timer ticks, every ``tick``; ``preemption_latency`` how
+    long a thread that wakes on a busy core waits for it when the scheduler lets it go first;
     ``context_switch_time`` how long it takes from when a thread blocks until the next one on its
     core runs, ``forced_switch_time`` what a switch at the end of a slice costs, with the timer
     interrupt that forces it. ``quota`` is the CPU limit that gilplan itself runs under, None
@@ -92,6 +93,7 @@ class Machine:
     retry_time: Empirical
     overdue_wait_time: Estimate
     awake_share: Estimate
+    awake_share_beside: Estimate
     stay_share: Estimate
     signal_time: Estimate
     busy_signal_time: Estimate
@@ -105,6 +107,7 @@ class Machine:
     quota: Quota | None = None
     bandwidth_slice: float = 0.005
     awake_factors: IntervalFactors = ()
+    awake_factors_beside: IntervalFactors = ()
     asking_times: TimesAway = ()
     dropping_times: TimesAway = ()
     taking_times: TimesAway = ()
@@ -113,12 +116,12 @@ class Machine:
         require_count("cores", self.cores)
         require_positive("base_slice", self.base_slice)
         require_positive("tick", self.tick)
-        _check_intervals("awake_factors", self.awake_factors)
-        if any(factor < 0 for _, factor in self.awake_factors):
-            raise InvalidValue("awake_factors", "at least 0", self.awake_factors)
-        for name in ("asking_times", "dropping_times", "taking_times"):
+        for name in (
+            *("awake_factors", "awake_factors_beside"),
+            *("asking_times", "dropping_times", "taking_times"),
+        ):
             _check_intervals(name, getattr(self, name))
-            if any(cost < 0 for _, cost in getattr(self, name)):
+            if any(value < 0 for _, value in getattr(self, name)):
                 raise InvalidValue(name, "at least 0", getattr(self, name))
         for name in ("handoff_latencies", "overtaking_latencies"):
             latencies = getattr(self, name)
@@ -137,6 +140,11 @@ class Machine:
     def awake_share_at(self, interval: float) -> float:
         """Return the share at a switch interval in seconds: who asks has slept for so long."""
         return min(self.awake_share.value * _factor_at(interval, self.awake_factors), 1.0)
+
+    def awake_share_beside_at(self, interval: float) -> float:
+        """Return the share where the older one sleeps on the core of the one who drops."""
+        factor = _factor_at(interval, self.awake_factors_beside)
+        return min(self.awake_share_beside.value * factor, 1.0)
 
     def handoff_latency_at(self, interval: float) -> Empirical:
         """Return the latencies at a switch interval in seconds.
@@ -159,6 +167,7 @@ class Machine:
             },
             overdue_wait_time=self.overdue_wait_time.redrawn(rng),
             awake_share=self.awake_share.redrawn(rng),
+            awake_share_beside=self.awake_share_beside.redrawn(rng),
             stay_share=self.stay_share.redrawn(rng),
             packing_room=None if self.packing_room is None else self.packing_room.redrawn(rng),
             signal_time=self.signal_time.redrawn(rng),

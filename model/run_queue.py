@@ -94,6 +94,22 @@ class RunQueue:
         else:
             self.join(thread)
 
+    def goes_first(self, thread: Thread) -> bool:
+        """Say whether a thread that sleeps would run at once if it woke here now."""
+        members, average_before = self.members.copy(), self._average_before
+        concerned = [each for each in (thread, self.current) if each is not None]
+        places = [
+            (each.vruntime, each.deadline, each.lag, each.time_to_deadline, each.lingers)
+            for each in concerned
+        ]
+        self.come(thread)
+        self.renew_deadline()
+        first = self.choose() is thread
+        self.members, self._average_before = members, average_before
+        for each, place in zip(concerned, places, strict=True):
+            each.vruntime, each.deadline, each.lag, each.time_to_deadline, each.lingers = place
+        return first
+
     def rouse(self, thread: Thread) -> None:
         """Wake a thread that lingers; what it was ahead and no longer is, is forgotten."""
         thread.lingers = False

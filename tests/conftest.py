@@ -49,6 +49,7 @@ def small_machine() -> Machine:
         overtaking_latencies=((1e-3, Empirical((1e-5, 2e-5))),),
         retry_time=Empirical((0.0,)),
         awake_share=Estimate.exact(0.65, "test"),
+        awake_share_beside=Estimate.exact(0.65, "test"),
         stay_share=Estimate.exact(0.0, "test"),
         base_slice=0.0014,
         tick=0.004,

@@ -37,6 +37,7 @@ MACHINE = Machine(
     retry_time=Empirical((0.0,)),
     overdue_wait_time=known(0.0),
     awake_share=Estimate.exact(0.65, "test"),
+    awake_share_beside=Estimate.exact(0.65, "test"),
     stay_share=Estimate.exact(0.5, "test"),
     signal_time=known(0.0),
     busy_signal_time=known(0.0),

@@ -42,6 +42,7 @@ MACHINE = Machine(
     retry_time=Empirical((0.0,)),
     overdue_wait_time=NOTHING,
     awake_share=NOTHING,
+    awake_share_beside=NOTHING,
     stay_share=NOTHING,
     signal_time=NOTHING,
     busy_signal_time=NOTHING,

@@ -34,6 +34,7 @@ class Stage:
         cores: int = 4,
         preempts_across_interpreters: bool = True,
         awake: bool = False,
+        first: bool = True,
         signal: int = 0,
         least_waking: int = 0,
         retry: int = 0,
@@ -46,6 +47,7 @@ class Stage:
         self.least_waking = least_waking
         self.overdue = overdue
         self.awake = int(awake)
+        self.first = int(awake and first)
         self.clock = Clock()
         self.timeline = Timeline()
         self.cores = Cores(
@@ -81,6 +83,7 @@ class Stage:
             overdue_wait_time=self.overdue * 1000,
             least_waking_time=self.least_waking * 1000,
             asker_is_awake=lambda: self.awake,
+            asker_is_first=lambda: self.first,
             recorder=self.timeline,
             **options,
         )
@@ -279,6 +282,24 @@ def test_signal_stays_with_the_one_who_asked_if_it_has_not_slept(
     # Waits when the second asks, and for ever where those who ask are always awake.
     stage.thread([("python", 30_000)], at=4000)
     assert [thread for _, thread in stage.takes(until=18_000)] == holders
+
+
+@pytest.mark.parametrize(
+    ("cores", "lag", "first", "taker"),
+    [(2, 1, True, 1), (2, 1, False, 2), (2, 0, False, 1), (3, 1, False, 1)],
+    ids=["slower", "faster", "does not run at once", "wakes on an idle core"],
+)
+def test_older_waiter_on_the_droppers_core_may_find_the_signal_before_the_one_who_asked(
+    cores: int, lag: int, first: bool, taker: int
+) -> None:
+    stage = Stage(cores=cores, awake=True, first=first)
+    holder = stage.thread([("python", 30_000)])
+    stage.thread([("python", 30_000)], at=1)
+    older = stage.thread([("python", 30_000)], at=3000)
+    stage.clock.run(until=4000 * 1000)
+    older.last_core = holder.core
+    older.lag = lag * 1_000_000
+    assert [thread for _, thread in stage.takes(until=INTERVAL + 500)] == [0, taker]
 
 
 def test_sleeper_passed_over_wakes_in_vain_and_sleeps_on_behind_the_others() -> None:

@@ -34,7 +34,7 @@ SERIES = {
     "handoff": {"gap 1e-3", "hold 1e-3"},
     "retry": {"retry", "sleep"},
     "away": {"ask 1e-3", "same 1e-3", "other 1e-3"},
-    "queue_jump": {"lost 1e-3", "overtaking 1e-3"},
+    "queue_jump": {"lost 1e-3", "beside 1e-3", "overtaking 1e-3"},
     "stay": {"stayed"},
     "release": {"released", "held", "control"},
     "poll": {"poll", "polls per unit"},
@@ -136,25 +136,32 @@ def test_fingerprint_identity_is_stable_and_ignores_the_installation():
 
 
 def test_only_a_first_hand_off_that_the_sleeper_cannot_have_asked_for_counts():
-    def lost(taken_by_other: list[int], got: int) -> list[int]:
-        # The home spinner holds the GIL when the sleeper is due, at 1 ms.
+    def lost(taken_by_other: list[int], got: int) -> tuple[list[int], list[int]]:
+        # The home spinner holds the GIL when the sleeper is due, at 1 ms, if nobody else took it.
         logs = ([(400_000, 500_000)], [(at - 100_000, at) for at in taken_by_other])
-        return lost_hand_offs(logs, [(1_000_000, got)], 1e-3)[0]
+        found = lost_hand_offs(logs, [(1_000_000, got)], 1e-3)
+        return found.elsewhere, found.beside
 
-    assert lost([1_500_000], 3_000_000) == [1]
-    assert lost([3_000_000], 1_500_000) == [0]
+    assert lost([1_500_000], 3_000_000) == ([1], [])
+    assert lost([3_000_000], 1_500_000) == ([0], [])
     # Too soon to be among the waiters, and late enough to have asked itself.
-    assert lost([1_100_000], 3_000_000) == []
-    assert lost([3_000_000], 2_100_000) == []
+    assert lost([1_100_000], 3_000_000) == ([], [])
+    assert lost([3_000_000], 2_100_000) == ([], [])
     # The other spinner, with whom it shares a core, held the GIL.
-    assert lost([900_000, 1_500_000], 3_000_000) == []
+    assert lost([900_000], 1_500_000) == ([], [0])
 
 
 def test_overtaking_takes_from_the_droppers_last_instant_to_the_others_first():
     # The home spinner has the GIL from 0.5 to 1.46 ms, and again from 2.6 ms.
     home = [(400_000, 500_000), (1_460_000, 2_600_000)]
     sleeper = [(1_000_000, 3_000_000)]
-    assert lost_hand_offs((home, [(0, 1_500_000)]), sleeper, 1e-3) == ([1], [pytest.approx(4e-5)])
+    forty = pytest.approx(4e-5)
+    assert lost_hand_offs((home, [(0, 1_500_000)]), sleeper, 1e-3) == ([1], [], [forty])
     # Nobody knows when it lost what it did not get back; the sleeper's own hand-off is not timed.
-    assert lost_hand_offs((home[:1], [(0, 1_500_000)]), sleeper, 1e-3) == ([1], [])
-    assert lost_hand_offs((home, [(0, 3_000_000)]), [(1_000_000, 1_500_000)], 1e-3) == ([0], [])
+    assert lost_hand_offs((home[:1], [(0, 1_500_000)]), sleeper, 1e-3) == ([1], [], [])
+    got = [(1_000_000, 1_500_000)]
+    assert lost_hand_offs((home, [(0, 3_000_000)]), got, 1e-3) == ([0], [], [])
+    # What the other spinner drops and this one takes is not timed either.
+    other = [(0, 900_000), (1_400_000, 2_000_000)]
+    back = [*home[:1], (600_000, 1_500_000)]
+    assert lost_hand_offs((back, other), sleeper, 1e-3) == ([], [1], [])

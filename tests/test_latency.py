@@ -34,6 +34,7 @@ def machine(wake_latency: WakeLatency) -> Machine:
         retry_time=AT_ONCE,
         overdue_wait_time=nothing,
         awake_share=nothing,
+        awake_share_beside=nothing,
         stay_share=nothing,
         signal_time=Estimate.exact(SIGNAL, "test"),
         busy_signal_time=Estimate.exact(BUSY_SIGNAL, "test"),

@@ -44,6 +44,7 @@ MACHINE = Machine(
     retry_time=Empirical((0.0,)),
     overdue_wait_time=known(0.0),
     awake_share=known(0.65),
+    awake_share_beside=known(0.65),
     stay_share=known(1.0),
     signal_time=known(0.0),
     busy_signal_time=known(0.0),

@@ -67,6 +67,8 @@ def known_samples(
             "queue_jump": {
                 "lost 1e-3": [1.0, 1.0, 1.0, 0.0] * 10,
                 "lost 5e-3": [0.0, 0.0, 0.0, 1.0] * 10,
+                "beside 1e-3": [1.0, 0.0] * 20,
+                "beside 5e-3": [0.0] * 40,
                 "overtaking 1e-3": near(50e-6),
             },
             "stay": {"stayed": [0.0, 1.0, 1.0, 1.0] * 10},
@@ -156,6 +158,7 @@ def test_known_machine_is_recovered(rng: np.random.Generator):
         (found.signal_time, SIGNAL),
         (found.busy_signal_time, BUSY_SIGNAL),
         (found.awake_share, 0.5),
+        (found.awake_share_beside, 0.25),
         (found.stay_share, 0.75),
         (found.context_switch_time, SWITCH),
         (found.forced_switch_time, FORCED),
@@ -240,6 +243,7 @@ def test_share_of_askers_awake_goes_by_the_switch_interval(rng: np.random.Genera
     assert [found.awake_share_at(at) for at in (1e-4, 1e-3, between, 5e-3, 1.0)] == pytest.approx(
         [0.75, 0.75, 0.5, 0.25, 0.25]
     )
+    assert [found.awake_share_beside_at(at) for at in (1e-3, 5e-3)] == pytest.approx([0.5, 0.0])
     unmeasured = replace(found, awake_factors=())
     assert unmeasured.awake_share_at(1e-3) == found.awake_share.value
 
@@ -283,14 +287,18 @@ def once(value: float) -> Empirical:
 
 
 @pytest.mark.parametrize(
-    "name", ["awake_factors", "handoff_latencies", "overtaking_latencies", "taking_times"]
+    "name",
+    [
+        *("awake_factors", "awake_factors_beside"),
+        *("handoff_latencies", "overtaking_latencies", "taking_times"),
+    ],
 )
 @pytest.mark.parametrize("intervals", [(5e-3, 1e-3), (0.0,)])
 def test_what_was_measured_at_impossible_intervals_is_refused(
     name: str, intervals: tuple[float, ...], rng: np.random.Generator
 ):
     found = machine(known_samples(rng), rng)
-    value = 1.0 if name in {"awake_factors", "taking_times"} else once(1.0)
+    value = once(1.0) if name.endswith("latencies") else 1.0
     with pytest.raises(InvalidValue, match="increasing order"):
         replace(found, **{name: tuple((interval, value) for interval in intervals)})
 
@@ -299,6 +307,7 @@ def test_what_was_measured_at_impossible_intervals_is_refused(
     ("name", "value", "what"),
     [
         ("awake_factors", ((1e-3, -0.1),), "at least 0"),
+        ("awake_factors_beside", ((1e-3, -0.1),), "at least 0"),
         ("dropping_times", ((1e-3, -1e-6),), "at least 0"),
         ("handoff_latencies", (), "at least one switch interval"),
         ("overtaking_latencies", (), "at least one switch interval"),
@@ -336,6 +345,7 @@ def test_scheduler_costs_not_measured_are_assumed_flagged_and_noted(rng: np.rand
         "timer_slack",
         "overdue_wait_time",
         "awake_share",
+        "awake_share_beside",
         "stay_share",
     )
     for name in assumed:

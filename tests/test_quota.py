@@ -41,6 +41,7 @@ MACHINE = Machine(
     retry_time=Empirical((0.0,)),
     overdue_wait_time=known(0.0),
     awake_share=Estimate.exact(0.65, "test"),
+    awake_share_beside=Estimate.exact(0.65, "test"),
     stay_share=Estimate.exact(0.0, "test"),
     signal_time=known(1e-6),
     busy_signal_time=known(1e-6),

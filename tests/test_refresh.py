@@ -34,6 +34,7 @@ SERIES: dict[str, dict[str, list[float]]] = {
     "queue_jump": {
         "lost 1e-3": [1.0, 0.0] * 20,
         "lost 5e-3": [0.0] * 40,
+        "beside 1e-3": [1.0, 0.0, 0.0, 0.0] * 10,
         "overtaking 1e-3": [4e-5] * 20,
     },
     "wake": {
@@ -47,9 +48,9 @@ SERIES: dict[str, dict[str, list[float]]] = {
 for work in ("bytecode", "compute", "memory"):
     SERIES[f"speed {work}"] = {f"{work} n=1": [1000.0] * 20, f"{work} n=2": [970.0] * 20}
 CHANGED = (
-    "asking_times", "awake_factors", "awake_share", "dropping_times", "handoff_latencies",
-    "overtaking_latencies", "retry_time", "signal_time", "speeds", "stay_share", "taking_times",
-    "wake_latency",
+    "asking_times", "awake_factors", "awake_factors_beside", "awake_share", "awake_share_beside",
+    "dropping_times", "handoff_latencies", "overtaking_latencies", "retry_time", "signal_time",
+    "speeds", "stay_share", "taking_times", "wake_latency",
 )  # fmt: skip
 
 
@@ -78,6 +79,7 @@ def test_hand_offs_and_wake_ups_are_measured_anew(profile: Profile, ran: list[st
     assert machine.retry_time.mean == pytest.approx(9e-6)
     assert machine.awake_share.value == pytest.approx(1 / 4)
     assert [machine.awake_share_at(t) for t in (1e-3, 5e-3)] == pytest.approx([1 / 2, 0])
+    assert machine.awake_share_beside.value == pytest.approx(1 / 4)
     assert machine.wake_latency.latencies[0].mean == pytest.approx(3e-5)
     assert machine.signal_time.value == pytest.approx(4e-6)
     assert machine.stay_share.value == pytest.approx(1 / 4)

@@ -96,6 +96,26 @@ def test_thread_that_wakes_with_lag_preempts():
     assert queue.choose() is sleeper
 
 
+@pytest.mark.parametrize("lag", [0, MS])
+@pytest.mark.parametrize("ran", [MS, SLICE])
+def test_who_would_go_first_does_so_if_it_wakes(lag: int, ran: int):
+    queue, (runner,) = queue_of(1)
+    let_run(queue, runner, ran)
+    sleeper = Thread(Clock(), index=1)
+    sleeper.lag = lag
+    would = queue.goes_first(sleeper)
+    assert (queue.members, sleeper.lag, sleeper.vruntime, runner.deadline) == (
+        [runner],
+        lag,
+        0,
+        SLICE,
+    ), "nothing has changed"
+    queue.come(sleeper)
+    queue.renew_deadline()
+    assert would is (queue.choose() is sleeper)
+    assert would is (lag > 0 or ran == SLICE)
+
+
 def test_a_waiting_thread_earns_what_it_missed_and_keeps_it_over_a_sleep():
     queue, (runner, waiter) = queue_of(2)
     let_run(queue, runner, 2 * MS)

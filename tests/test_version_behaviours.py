@@ -129,6 +129,7 @@ def simulated(version: str, layout: Layout) -> Replication:
         retry_time=Empirical((0.0,)),
         overdue_wait_time=nothing,
         awake_share=Estimate.exact(0.65, "test"),
+        awake_share_beside=Estimate.exact(0.65, "test"),
         stay_share=Estimate.exact(0.5, "test"),
         signal_time=nothing,
         busy_signal_time=nothing,

@@ -7,17 +7,23 @@ gone to sleep yet, it finds the signal and takes the GIL before the older one ha
 how long it had slept, that is, on the switch interval.
 
 The older one must not be what it is compared with. After a switch interval it asks, too, and then
-has the GIL as one who has asked; and while it waits for a core it needs no signal, for it finds the
-GIL free. So it is tied to the core of one spinner, and only the first hand-off counts, by the other
-one, after the older has joined the waiters and before it can have asked.
+has the GIL as one who has asked. So only the first hand-off counts, after the older has joined the
+waiters and before it can have asked.
+
+It is tied to the core of one spinner. If the other one drops the GIL, the older can only run when
+the one who asked has gone to sleep. If the spinner on its own core drops, it runs at once, while
+the one who asked is still on its way: in the system call that frees the mutex, for glibc takes a
+mutex that it has locked after a timed wait for a contended one. At 20 ms it then has the signal
+four times of five, at 1 ms once.
 
 Whoever has the signal needs the GIL's mutex, which the one who drops keeps until it has woken the
 older one. So the one who asked goes to sleep after all, the older one comes to their core first, in
 vain, and the hand-off takes longer than between two threads alone (kernels/handoff.py).
 
-Prints ``"lost INTERVAL"``: of each such hand-off 1 if the one who had asked got the GIL, 0 if the
-older one did; ``"overtaking INTERVAL"``: seconds from the drop to the one who had asked, of those
-with 1. Empty with one core, where nobody is awake but the holder.
+Prints ``"lost INTERVAL"``: of each such hand-off by the spinner on the other core 1 if the one who
+had asked got the GIL, 0 if the older one did; ``"beside INTERVAL"``: the same of those by the
+spinner on the older one's core; ``"overtaking INTERVAL"``: seconds from the drop to the one who had
+asked, of the first with 1. Empty with one core, where nobody is awake but the holder.
 """
 
 import argparse
@@ -28,6 +34,7 @@ import threading
 import time
 from bisect import bisect
 from itertools import pairwise
+from typing import NamedTuple
 
 SLEEP = 3e-3
 #: A sleeper that is due has joined the waiters after this time, and who took the GIL has begun.
@@ -66,11 +73,20 @@ def sleep_often(core: int, waits: list[tuple[int, int]], interval: float, sample
         waits.append((began + int(sleep_time * 1e9), clock()))
 
 
-def losses(interval: float, samples: int, cores: tuple[int, int]) -> tuple[list[int], list[float]]:
-    """Return of each hand-off that counts whether the older waiter lost it, and how long it took.
+class Losses(NamedTuple):
+    """Of each hand-off that counts whether the older waiter lost it (1) or not (0).
 
-    The times, seconds, are of those that it lost.
+    ``elsewhere`` are those by the spinner on the other core, ``times`` how long those took that it
+    lost, seconds; ``beside`` are those by the spinner on its own core.
     """
+
+    elsewhere: list[int]
+    beside: list[int]
+    times: list[float]
+
+
+def losses(interval: float, samples: int, cores: tuple[int, int]) -> Losses:
+    """Have the three threads run, and return who lost."""
     sys.setswitchinterval(interval)
     logs: Logs = ([], [])
     waits: list[tuple[int, int]] = []
@@ -90,27 +106,26 @@ def losses(interval: float, samples: int, cores: tuple[int, int]) -> tuple[list[
     return lost_hand_offs(logs, waits, interval)
 
 
-def lost_hand_offs(
-    logs: Logs, waits: list[tuple[int, int]], interval: float
-) -> tuple[list[int], list[float]]:
+def lost_hand_offs(logs: Logs, waits: list[tuple[int, int]], interval: float) -> Losses:
     """Pick the hand-offs that count; say of each whether the older waiter lost it, and how long."""
     taken = [(got, index) for index, log in enumerate(logs) for _, got in log]
     taken = sorted([*taken, *((got, SLEEPER) for _, got in waits)])
     # Consecutive instants of one spinner are interrupts, not hand-offs.
     handoffs = [(*b, a[1]) for a, b in pairwise(taken) if a[1] != b[1]]
     back = [got for _, got in logs[HOME]]
-    lost, times = [], []
+    found = Losses([], [], [])
     for due, _ in waits:
         place = bisect(handoffs, (due, SLEEPER, SLEEPER))
         if place == len(handoffs):
             continue
         instant, taker, dropper = handoffs[place]
-        if dropper == HOME and WAKE_TIME < (instant - due) / 1e9 < interval:
-            lost.append(int(taker != SLEEPER))
-            returned = bisect(back, instant)
-            if taker == OTHER and returned < len(back):
-                times.append((instant - logs[HOME][returned][0]) / 1e9)
-    return lost, times
+        if dropper == SLEEPER or not WAKE_TIME < (instant - due) / 1e9 < interval:
+            continue
+        (found.elsewhere if dropper == HOME else found.beside).append(int(taker != SLEEPER))
+        returned = bisect(back, instant)
+        if dropper == HOME and taker == OTHER and returned < len(back):
+            found.times.append((instant - logs[HOME][returned][0]) / 1e9)
+    return found
 
 
 def main() -> None:
@@ -122,8 +137,9 @@ def main() -> None:
     texts = options.intervals.split(",") if len(cores) > 1 else []
     series: dict[str, list[int] | list[float]] = {}
     for text in texts:
-        lost, times = losses(float(text), options.samples, (cores[0], cores[1]))
-        series[f"lost {text}"], series[f"overtaking {text}"] = lost, times
+        found = losses(float(text), options.samples, (cores[0], cores[1]))
+        series[f"lost {text}"], series[f"beside {text}"] = found.elsewhere, found.beside
+        series[f"overtaking {text}"] = found.times
     print(json.dumps({"series": series, "notes": []}), flush=True)
     os._exit(0)
 

@@ -21,7 +21,7 @@ SEGMENT_SHARE = 0.1
 MOST_SEGMENTS = 4
 MACHINE_COSTS = (
     "signal_time", "busy_signal_time", "timer_slack", "preemption_latency", "context_switch_time",
-    "forced_switch_time", "awake_share",
+    "forced_switch_time", "awake_share", "awake_share_beside",
 )  # fmt: skip
 
 
