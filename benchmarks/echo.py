@@ -32,6 +32,7 @@ from neighbours import (
     answer,
     computing_threads,
     in_rounds,
+    measured_again,
     one_interpreter,
     print_errors,
     run,
@@ -219,8 +220,8 @@ def compare(build: Build, profile: Profile, time: float) -> Rows:
         for computing in BESIDE
         for interval in (INTERVALS if computing else (5e-3,))
     ]
-    # All of them before the first prediction: as soon as possible after the hand-offs.
     rounds = in_rounds(lambda *cell: run_echo(build, *cell, time), cells)
+    profile = measured_again(profile)
     rows: Rows = []
     for (computing, interval), of_cell in zip(cells, rounds, strict=True):
         seen = Seen.of(of_cell)

@@ -14,7 +14,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from neighbours import Rows, Seen, in_rounds, one_interpreter, print_errors, run, timeline_of
+from neighbours import (
+    Rows,
+    Seen,
+    in_rounds,
+    measured_again,
+    one_interpreter,
+    print_errors,
+    run,
+    timeline_of,
+)
 
 from gilplan.calibration.builds import Build
 from gilplan.calibration.pairing import PairedRun, Turns, measure_paired
@@ -71,9 +80,10 @@ def compare(build: Build, profile: Profile, time: float) -> Rows:
             return relative_rate(measure_paired(build, program, layout, turns))
 
         found = in_rounds(measure, cells)
+    fresh = measured_again(profile)
     rows: Rows = []
     for (threads, interval), rates in zip(cells, found, strict=True):
-        seen, model = Seen.of(rates), simulated(profile, build.name, threads, interval, time)
+        seen, model = Seen.of(rates), simulated(fresh, build.name, threads, interval, time)
         rows.append(
             {"build": build.name, "threads": threads, "switch_interval": interval}
             | seen.columns("rate", model)

@@ -19,7 +19,15 @@ from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
 from statistics import median
 
-from neighbours import Rows, answer, computing_threads, one_interpreter, run, timeline_of
+from neighbours import (
+    Rows,
+    answer,
+    computing_threads,
+    measured_again,
+    one_interpreter,
+    run,
+    timeline_of,
+)
 
 from gilplan.calibration.builds import Build
 from gilplan.calibration.profile import Profile
@@ -158,6 +166,7 @@ def compare(build: Build, profile: Profile, time: float) -> Rows:
     print("share of turns after which the thread has the next one: 2, 3, ... and", MOST, "or later")
     cells = [(threads, interval) for interval in INTERVALS for threads in THREADS]
     seen = [measured(build, *cell, time) for cell in cells]
+    profile = measured_again(profile)
     for (threads, interval), real in zip(cells, seen, strict=True):
         model = simulated(profile, build.name, threads, interval, time)
         for kind, turns in (("measured", real), ("simulated", model)):

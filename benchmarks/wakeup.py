@@ -23,6 +23,7 @@ from neighbours import (
     answer,
     computing_threads,
     in_rounds,
+    measured_again,
     one_interpreter,
     print_errors,
     run,
@@ -130,8 +131,8 @@ def compare(build: Build, profile: Profile, time: float) -> Rows:
     rows: Rows = []
     cells = [(computing, interval) for computing in COMPUTING for interval in INTERVALS]
     held = held_times(build, time)
-    # All of them before the first prediction: as soon as possible after the hand-offs.
     rounds = in_rounds(lambda *cell: measured(build, *cell, time), cells)
+    profile = measured_again(profile)
     for (computing, interval), of_cell in zip(cells, rounds, strict=True):
         row: dict[str, object] = {
             "build": build.name,
