@@ -126,12 +126,20 @@ def measured_again(profile: Profile) -> Profile:
     """Return the profile with hand-offs and speeds measured once more, now that all cells are.
 
     Joined with those of before: what a host does to the cores meanwhile is told by both ends
-    better than by one.
+    better than by one. A measurement that fails costs only itself.
     """
-    with progress() as report:
-        again = refreshed(
-            profile, find_builds()[0], rng=np.random.default_rng(1), joined=True, progress=report
-        )
+    try:
+        with progress() as report:
+            again = refreshed(
+                profile,
+                find_builds()[0],
+                rng=np.random.default_rng(1),
+                joined=True,
+                progress=report,
+            )
+    except GilplanError as error:
+        print(f"hand-offs and speeds are those of the beginning: {error}", file=sys.stderr)
+        again = profile
     machine = again.machine
     shares = ", ".join(
         f"{machine.awake_share_at(interval):.0%} and {machine.awake_share_beside_at(interval):.0%} "

@@ -139,12 +139,11 @@ class Machine:
 
     def awake_share_at(self, interval: float) -> float:
         """Return the share at a switch interval in seconds: who asks has slept for so long."""
-        return min(self.awake_share.value * _factor_at(interval, self.awake_factors), 1.0)
+        return _share_at(interval, self.awake_share, self.awake_factors)
 
     def awake_share_beside_at(self, interval: float) -> float:
         """Return the share where the older one sleeps on the core of the one who drops."""
-        factor = _factor_at(interval, self.awake_factors_beside)
-        return min(self.awake_share_beside.value * factor, 1.0)
+        return _share_at(interval, self.awake_share_beside, self.awake_factors_beside)
 
     def handoff_latency_at(self, interval: float) -> Empirical:
         """Return the latencies at a switch interval in seconds.
@@ -183,6 +182,10 @@ def _check_intervals(name: str, by_interval: IntervalFactors | IntervalLatencies
     intervals = [0.0, *(interval for interval, _ in by_interval)]
     if any(b <= a for a, b in pairwise(intervals)):
         raise InvalidValue(name, "in increasing order of interval", intervals[1:])
+
+
+def _share_at(interval: float, over_all: Estimate, factors: IntervalFactors) -> float:
+    return min(over_all.value * _factor_at(interval, factors), 1.0)
 
 
 def _factor_at(interval: float, factors: IntervalFactors) -> float:

@@ -148,6 +148,7 @@ def test_only_a_first_hand_off_that_the_sleeper_cannot_have_asked_for_counts():
     assert lost([1_100_000], 3_000_000) == ([], [])
     assert lost([3_000_000], 2_100_000) == ([], [])
     # The other spinner, with whom it shares a core, held the GIL.
+    assert lost([900_000, 1_500_000], 3_000_000) == ([], [])
     assert lost([900_000], 1_500_000) == ([], [0])
 
 
