@@ -3,7 +3,8 @@
 A timed wait may end up to `timer slack` late (50 us unless a thread asks for another). A core's
 timer interrupt is set to the latest instant that the first of its timers allows, and then serves
 every timer of that core whose time has come: waits that began at different times on the same core
-end together, waits on different cores do not.
+end together, waits on different cores do not. Whose wait is cut short takes its timer out, and the
+interrupt is set to what the next one allows (``hrtimer_force_reprogram``).
 """
 
 from collections.abc import Callable
@@ -44,6 +45,13 @@ class Timers:
     def cancel(self, timer: Timer) -> None:
         """Forget a timer that has not rung."""
         self._pending[timer.core].remove(timer)
+        if self._interrupt_at[timer.core] == timer.due_at + self._slack:
+            self._interrupts[timer.core] = None
+            self._await_first(timer.core)
+
+    def _await_first(self, core: int) -> None:
+        if pending := self._pending[core]:
+            self._set_interrupt(core, min(map(_due_at, pending)) + self._slack)
 
     def _set_interrupt(self, core: int, at: int) -> None:
         if self._interrupts[core] is not None and self._interrupt_at[core] <= at:
@@ -59,9 +67,8 @@ class Timers:
         self._interrupts[core] = None
         now, pending = self._env.now, self._pending[core]
         due = sorted((timer for timer in pending if timer.due_at <= now), key=_due_at)
-        self._pending[core] = pending = [timer for timer in pending if timer.due_at > now]
-        if pending:
-            self._set_interrupt(core, min(map(_due_at, pending)) + self._slack)
+        self._pending[core] = [timer for timer in pending if timer.due_at > now]
+        self._await_first(core)
         for timer in due:
             timer.ring()
 

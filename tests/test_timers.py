@@ -49,3 +49,18 @@ def test_cancelled_timer_does_not_ring():
     timers.cancel(timer)
     clock.run(until=10_000)
     assert rung == ["other"]
+
+
+def test_cancelled_timer_brings_no_interrupt_for_the_others():
+    clock, rung = Clock(), []
+    timers = Timers(clock, cores=1, slack=SLACK)
+
+    def body():
+        timer = timers.start(0, 1000, lambda: rung.append("cancelled"))
+        timers.cancel(timer)
+        yield clock.timeout(30)
+        timers.start(0, 1000, lambda: rung.append(clock.now))
+
+    clock.process(body())
+    clock.run(until=10_000)
+    assert rung == [1080]
