@@ -93,10 +93,11 @@ class Measurements:
             for build, crowds in by_build.items()
         }
         closeness = closeness_by(self.runs, lambda cell: cell.program)
+        follows = {program: found.within for program, found in closeness.items()}
         found = {
             (build, program): replace(
                 workload_from_steps(
-                    program, samples.at_even_speed(closeness.get(program, 0.0)), build
+                    program, samples.at_even_speed(follows.get(program, 0.0)), build
                 ),
                 seen_on=self.seen.get((build, program), ()),
             )

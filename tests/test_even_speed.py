@@ -41,6 +41,22 @@ def runs(*, follows: float, usual: float = 0.0, seed: int = 0) -> dict[int, list
     return found
 
 
+def repeated(
+    *, follows: float, of_process: float, layouts: int = 100, each: int = 2
+) -> dict[int, list[PairedRun]]:
+    """Layouts that were measured more than once, whose gauge also differs by process."""
+    rng = np.random.default_rng(7)
+    singles = [run for (run,) in runs(follows=follows).values()]
+    return {
+        layout: [
+            replace(run, slowness=tuple(np.asarray(run.slowness) + bias))
+            for run in singles[layout * each : (layout + 1) * each]
+            for bias in [of_process * rng.standard_normal()]
+        ]
+        for layout in range(layouts)
+    }
+
+
 def corrected(found: dict[int, list[PairedRun]]) -> dict[int, list[PairedRun]]:
     return at_even_speed(found, program=lambda _: "p", alike=lambda _: "all")
 
@@ -96,3 +112,40 @@ def test_a_run_whose_gauge_was_never_read_stays_as_it_is():
     assert corrected({**raw, 0: [blind]})[0] == [blind]
     bare = replace(raw[0][0], slowness=())
     assert corrected({0: [bare]}) == {0: [bare]}
+
+
+def means(found: dict[int, list[PairedRun]]) -> np.ndarray:
+    return np.log([run.relative_throughput for group in found.values() for run in group])
+
+
+def test_what_only_the_gauge_of_a_process_feels_is_not_taken_off():
+    raw = repeated(follows=1.0, of_process=0.6)
+    even = corrected(raw)
+    # The part that the program feels, 0.15 of 0.6, cannot be told from the rest.
+    assert means(even).std() < 1.02 * means(raw).std()
+    errors = [run.standard_error for group in even.values() for run in group]
+    assert np.mean(errors) < 0.3 * np.mean(
+        [run.standard_error for group in raw.values() for run in group]
+    )
+
+
+def test_repeated_runs_of_a_program_that_follows_its_gauge_are_corrected_in_full():
+    raw = repeated(follows=1.0, of_process=0.0)
+    assert means(corrected(raw)).std() < means(raw).std() / 4
+
+
+def test_few_repeated_runs_are_corrected_as_the_turns_tell():
+    raw = repeated(follows=1.0, of_process=0.0, layouts=4)
+    spoiled = {
+        layout: [first, replace(second, slowness=tuple(np.asarray(second.slowness) + 5.0))]
+        for layout, (first, second) in raw.items()
+    }
+    once = {layout: [first] for layout, (first, _) in spoiled.items()}
+    usual = corrected(once)
+    both = corrected(spoiled)
+    differences = [
+        np.log(both[layout][0].relative_throughput / usual[layout][0].relative_throughput)
+        for layout in raw
+    ]
+    # All by the same: what is usual of them has changed, how closely they follow has not.
+    assert np.std(differences) < 0.05
