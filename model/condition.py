@@ -84,6 +84,10 @@ class Condition:
         self._group.rotate(-1)
         return self._group[-1]
 
+    def take_awake(self, waiter: Thread) -> None:
+        """Let a signalled waiter that does not sleep leave its group before anybody runs."""
+        self._leaving.discard(waiter)
+
     def leave(self, thread: Thread) -> Steps:
         """Let a signalled waiter, which runs now, leave its group."""
         self._leaving.discard(thread)

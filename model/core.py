@@ -15,13 +15,14 @@ class Core:
     ``usual_utilisation`` is that of the threads that run or wait on it (see `core_use`).
     ``newcomer`` woke on it while the running thread was between two stretches; ``users`` are the
     threads that worked on it, who did so last at the end; ``path_used_at`` is when somebody asked
-    for a GIL, dropped or took one here last (see `PathCosts`).
+    for a GIL, dropped or took one here last (see `PathCosts`); ``was_idle`` is whether it idled
+    until its thread came.
     """
 
     __slots__ = (
         "busy_time", "failed_balances", "idle_since", "index", "load", "new_idle", "newcomer",
         "occupied_at", "path_used_at", "queue", "thread", "users", "usual_utilisation",
-        "utilisation",
+        "utilisation", "was_idle",
     )  # fmt: skip
 
     def __init__(
@@ -43,6 +44,7 @@ class Core:
         self.newcomer: Thread | None = None
         self.users: list[Thread] = []
         self.idle_since = 0
+        self.was_idle = True
         self.occupied_at = 0
         self.busy_time = 0
         self.path_used_at = 0

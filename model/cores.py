@@ -158,6 +158,7 @@ class Cores:
         self._stops_running(core, thread)
         core.load.change(-1)
         thread.load.change(-1)
+        core.was_idle = False
         self._vacate(core, leaving)
         return thread.alarm
 
@@ -196,6 +197,7 @@ class Cores:
             waits_after = max(self._runs_after(latency) - self.switch_time, 0)
             core.load.change(1, waits_after)
             thread.load.change(1, waits_after)
+            core.was_idle = True
             self._occupy(core, thread, latency)
             self._start_ticks(core)
             return idle_time
@@ -364,6 +366,7 @@ class Cores:
         thread.leave_core()
         core.busy_time += self.env.now - core.occupied_at
         core.thread = None
+        core.was_idle = core.was_idle and thread.resumed_at > self.env.now
         self._stops_running(core, thread)
         self._dispatch(core, successor, latency)
 

@@ -125,7 +125,7 @@ class Gil:
         reason = None
         while self.locked and reason is not HANDED_OVER:
             seen = self.switch_number
-            reason = yield from self._timed_wait(thread, again=reason is not None)
+            reason = yield from self._timed_wait(thread, after=reason)
             yield from self.mutex.lock(thread)
             if self.locked and reason is TIMED_OUT and self.switch_number == seen:
                 self._request_drop(thread)
@@ -201,30 +201,41 @@ class Gil:
             self.last_holder = thread
             self.switch_number += 1
 
-    def _timed_wait(self, thread: Thread, *, again: bool) -> Steps:
+    def _timed_wait(self, thread: Thread, *, after: str | None) -> Steps:
         """Sleep until a signal comes or the interval has passed; return which.
 
-        What it costs to sleep ``again`` delays whoever has the core next.
+        What it costs to sleep again, ``after`` another wait, delays whoever has the core next.
         """
         assert thread.core is not None, "only a thread on a core can wait"
         core = thread.core.index
         away = self._time_away(thread)
         self.condition.join(thread)
         self.mutex.leave(thread)
-        alarm = self._sleep(thread, away) if again else self._cores.block(thread, State.WAITING_GIL)
+        if after is None:
+            alarm = self._cores.block(thread, State.WAITING_GIL)
+        else:
+            alarm = self._sleep(
+                thread, self._asking_time(thread, away) if after is TIMED_OUT else 0
+            )
         thread.timer = self._cores.timers.start(core, self.interval, lambda: self._expire(thread))
         reason = yield alarm
         while (found := self._on_the_way.pop(thread, reason)) is IN_VAIN:
-            reason = yield self._sleep(thread, self._time_away(thread))
+            self._time_away(thread)
+            reason = yield self._sleep(thread)
         if found in (TIMED_OUT, OVERDUE):
             self.condition.expire(thread)
             return TIMED_OUT
         yield from self.condition.leave(thread)
         return found
 
-    def _sleep(self, thread: Thread, away: int) -> Alarm:
+    def _asking_time(self, thread: Thread, away: int) -> int:
+        """Return what it takes to ask for the GIL: more on a core that idled until then."""
+        assert thread.core is not None, "only a thread on a core can ask"
+        return self._costs.ask(away) if thread.core.was_idle else 0
+
+    def _sleep(self, thread: Thread, asking_time: int = 0) -> Alarm:
         """Go to sleep again after a look at the GIL."""
-        time = max(self._retry_time(), self._costs.ask(away))
+        time = max(self._retry_time(), asking_time)
         thread.processor_time += time
         # The switch to the next thread is part of the time.
         leaving = max(time - self._cores.switch_time, 0)
@@ -279,6 +290,7 @@ class Gil:
 
     def _signal_asker(self, asker: Thread, oldest: Thread | None, dropper: Thread) -> Steps:
         """Let the one who has just asked have the signal that the kernel has for the oldest."""
+        self.condition.take_awake(asker)
         if oldest is not None and oldest not in self._on_the_way:
             yield from self._wake_in_vain(oldest, asker, dropper)
             return
@@ -309,10 +321,11 @@ class Gil:
         If it sleeps, the one who drops pays for waking it, and it pays for waking that one, which
         waits to see the GIL taken. The measured time ends when both are paid for. A shorter one
         woke nobody: the asker has not left its core, and has locked the GIL at once. ``due`` is an
-        older waiter that is due and finds no signal: if the asker sleeps, it may have begun on that
-        core.
+        older waiter that is due and finds no signal: on the asker's core it has begun, for the
+        asker sleeps.
         """
-        asleep = latency >= self._least_waking_time
+        beside = due is not None and due.last_core is asker.last_core
+        asleep = beside or latency >= self._least_waking_time
         if not asleep:
             self._lock_for(asker)
             self._cores.wake(asker, HANDED_OVER, latency, dropper, keeps_core=True)

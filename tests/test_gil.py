@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from gilplan.model.clock import Clock
+from gilplan.model.condition import Condition
 from gilplan.model.cores import Cores
 from gilplan.model.gil import Gil
 from gilplan.model.path_costs import PathCosts
@@ -338,14 +339,15 @@ def test_asker_that_overtakes_a_sleeper_of_its_core_comes_later() -> None:
 class TogetherDue(Stage):
     """Two cores; on the second wait two threads whose timers end with one interrupt.
 
-    The waits begin at 1 and 2; the interrupt comes with the first's slack and wakes both.
+    The waits begin at 1 and 2; the interrupt comes with the first's slack and wakes both. With
+    three cores each then has one of its own.
     """
 
     SLACK, OVERDUE = 50, 25
     ASKED_AT = 1 + INTERVAL + SLACK + WAKE
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(cores=2, awake=True, slack=self.SLACK, overdue=self.OVERDUE, **options)
+    def __init__(self, *, cores: int = 2, **options: Any) -> None:
+        super().__init__(cores=cores, awake=True, slack=self.SLACK, overdue=self.OVERDUE, **options)
         self.holder = self.thread([("python", 30_000)])
         self.first = self.thread([("python", 30_000)], at=1)
         self.second = self.thread([("python", 30_000)], at=2)
@@ -365,8 +367,31 @@ def test_waiter_that_is_due_and_finds_no_signal_keeps_its_core_until_it_has_wait
 
 
 def test_asker_that_has_not_slept_takes_before_the_other_that_is_due_begins() -> None:
-    stage = TogetherDue(least_waking=WAKE + 1)
+    stage = TogetherDue(cores=3, least_waking=WAKE + 1)
     assert stage.takes_soon()[1][0] == stage.ASKED_AT + WAKE
+
+
+def test_asker_never_stays_awake_with_the_other_that_is_due_on_its_core() -> None:
+    stage = TogetherDue(least_waking=WAKE + 1)
+    assert stage.takes_soon()[1][0] == stage.ASKED_AT + stage.OVERDUE
+
+
+def test_who_takes_a_signal_awake_keeps_nobody_from_signalling_the_next_group() -> None:
+    stage = Stage()
+    condition = Condition(stage.cores)
+    asker, newcomer, dropper = (stage.thread([]) for _ in range(3))
+
+    def signalled() -> Generator[Any, Any, None]:
+        found = yield from condition.next_waiter(dropper, lambda group: group[0])
+        served.append(found)
+
+    served: list[Thread] = []
+    condition.join(asker)
+    assert list(signalled()) == []
+    condition.take_awake(asker)
+    condition.join(newcomer)
+    assert list(signalled()) == []
+    assert served == [asker, newcomer]
 
 
 def test_gil_stays_on_the_droppers_core_while_a_due_waiter_keeps_the_askers() -> None:
@@ -406,6 +431,17 @@ def test_dropper_goes_on_at_once_if_the_asker_is_awake() -> None:
 
 def after_a_millisecond(cost: int) -> Callable[[int], int]:
     return lambda away: cost * 1000 if away >= 1_000_000 else 0
+
+
+def test_asking_on_a_core_that_did_not_idle_costs_no_more_after_a_while() -> None:
+    def dropped_at(cost: int) -> int:
+        stage = Stage(cores=1, costs=PathCosts(ask=after_a_millisecond(cost)))
+        stage.thread([("python", 30_000)])
+        stage.thread([("python", 100)], at=1)
+        stage.clock.run(until=2 * INTERVAL * 1000)
+        return next(at for at, _, thread in stage.timeline.gils if thread is None)
+
+    assert dropped_at(cost=40) == dropped_at(cost=0) < 2 * INTERVAL * 1000
 
 
 @pytest.mark.parametrize("cost", [0, 40])
