@@ -45,13 +45,6 @@ class Timers:
     def cancel(self, timer: Timer) -> None:
         """Forget a timer that has not rung."""
         self._pending[timer.core].remove(timer)
-        if self._interrupt_at[timer.core] == timer.due_at + self._slack:
-            self._interrupts[timer.core] = None
-            self._await_first(timer.core)
-
-    def _await_first(self, core: int) -> None:
-        if pending := self._pending[core]:
-            self._set_interrupt(core, min(map(_due_at, pending)) + self._slack)
 
     def _set_interrupt(self, core: int, at: int) -> None:
         if self._interrupts[core] is not None and self._interrupt_at[core] <= at:
@@ -65,12 +58,18 @@ class Timers:
         if self._interrupts[core] is not event:
             return
         self._interrupts[core] = None
-        now, pending = self._env.now, self._pending[core]
-        due = sorted((timer for timer in pending if timer.due_at <= now), key=_due_at)
-        self._pending[core] = [timer for timer in pending if timer.due_at > now]
-        self._await_first(core)
+        now, pending, due = self._env.now, self._pending[core], []
+        # Else the timer that it was set for has been cancelled.
+        if pending and self._first_interrupt(pending) <= now:
+            due = sorted((timer for timer in pending if timer.due_at <= now), key=_due_at)
+            self._pending[core] = pending = [timer for timer in pending if timer.due_at > now]
+        if pending:
+            self._set_interrupt(core, self._first_interrupt(pending))
         for timer in due:
             timer.ring()
+
+    def _first_interrupt(self, pending: list[Timer]) -> int:
+        return min(map(_due_at, pending)) + self._slack
 
 
 def _due_at(timer: Timer) -> int:
