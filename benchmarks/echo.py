@@ -20,6 +20,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -100,14 +101,41 @@ print(json.dumps(pairs_of_calls(there, back) / 2 - pairs_of_calls(quiet, quiet))
 os.kill(partner, signal.SIGKILL)
 """
 PAUSES = (1e-4, 1e-3, 5e-3, 2e-2, 1e-1)
-SERVER = """
-import socket, sys, threading
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerScript:
+    """A server's text: its functions, among them ``echo``, what computing threads run, its end."""
+
+    functions: str
+    target: str = "compute"
+    ending: str = ""
+
+    @property
+    def text(self) -> str:
+        """Return the script that takes the number of computing threads and the interval."""
+        return f"""
+import json, os, socket, sys, threading, time
 computing, interval = int(sys.argv[1]), float(sys.argv[2])
 sys.setswitchinterval(interval)
 listener = socket.create_server(("127.0.0.1", 0))
 print(listener.getsockname()[1], flush=True)
 client, _ = listener.accept()
 client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+{self.functions}
+for number in range(computing):
+    threading.Thread(None, {self.target}, daemon=True).start()
+thread = threading.Thread(target=echo, daemon=True)
+thread.start()
+thread.join()
+{self.ending}
+sys.stdout.flush()
+os._exit(0)
+"""
+
+
+SERVER = ServerScript(
+    functions="""
 def compute():
     total = 0
     while True:
@@ -115,13 +143,8 @@ def compute():
 def echo():
     while message := client.recv(64):
         client.sendall(message)
-for _ in range(computing):
-    threading.Thread(target=compute, daemon=True).start()
-thread = threading.Thread(target=echo, daemon=True)
-thread.start()
-thread.join()
-__import__("os")._exit(0)
 """
+)
 
 
 @contextmanager
@@ -137,9 +160,16 @@ def tied_to(cores: set[int]) -> Iterator[None]:
 
 def run_echo(build: Build, computing: int, interval: float, time: float) -> float:
     """Run server and client for real and return the requests per second."""
+    return asked(build, SERVER.text, computing, interval, time)[0]
+
+
+def asked(
+    build: Build, server_text: str, computing: int, interval: float, time: float
+) -> tuple[float, str]:
+    """Run a server and ask it for so long: the requests per second, and what it prints at last."""
     with TemporaryDirectory(prefix="gilplan-") as scratch:
         script = Path(scratch) / "server.py"
-        script.write_text(SERVER, encoding="utf-8")
+        script.write_text(server_text, encoding="utf-8")
         command = [build.path, "-I", str(script), str(computing), str(interval)]
         server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert server.stdout is not None
@@ -148,8 +178,8 @@ def run_echo(build: Build, computing: int, interval: float, time: float) -> floa
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             _requests(client, WARM_UP)
             rate = _requests(client, time)
-        server.wait(timeout=60)
-    return rate
+        printed, _ = server.communicate(timeout=60)
+    return rate, printed
 
 
 def _requests(client: socket.socket, time: float) -> float:

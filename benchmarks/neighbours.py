@@ -104,13 +104,20 @@ def one_interpreter(profile: Profile, build: str, interval: float, *, threads: i
     )
 
 
-def timeline_of(profile: Profile, workload: Workload, layout: Layout, time: float) -> Timeline:
+def timeline_of(
+    profile: Profile,
+    workload: Workload,
+    layout: Layout,
+    time: float,
+    *,
+    arrivals: Closed = Closed(),
+) -> Timeline:
     """Simulate the workload's threads for so many seconds and return all that they did."""
     timeline = Timeline()
     simulate(
         Scenario(
             workload=workload,
-            arrivals=Closed(),
+            arrivals=arrivals,
             layout=layout,
             runtime=profile.runtime(layout.build),
             machine=profile.machine,
