@@ -22,6 +22,7 @@ from turns import Turn
 from gilplan.calibration.builds import Build
 from gilplan.calibration.profile import Profile
 from gilplan.model.arrivals import Closed, Connection
+from gilplan.model.errors import MeasurementFailed
 from gilplan.model.recorder import Timeline
 
 INTERVALS = (1e-5, 1e-4, 1e-3)
@@ -32,8 +33,8 @@ SHORTEST = 3_000
 FARTHEST = 5_000
 #: So many turns and more are counted together.
 MOST = 5
-#: What of a run is left out: its threads have not found their cores yet.
-WARM_UP = 0.2
+#: This share of a run's waits is left out, the first ones: its threads have not found their cores.
+UNSETTLED = 0.2
 SERVER = ServerScript(
     functions=f"""
 now, turns, waits, over = time.perf_counter_ns, [[] for _ in range(computing)], [], []
@@ -70,7 +71,7 @@ def measured(build: Build, computing: int, interval: float, time: float) -> list
     turns = [
         Turn(start, end, number) for number, each in enumerate(of_threads) for start, end in each
     ]
-    return shares(waits[int(WARM_UP * len(waits)) :], turns)
+    return shares(waits[int(UNSETTLED * len(waits)) :], turns)
 
 
 def simulated(
@@ -81,6 +82,8 @@ def simulated(
     layout = one_interpreter(profile, build, interval)
     arrivals = Closed(connection=sides)
     timeline = timeline_of(profile, workload, layout, time, arrivals=arrivals)
+    if not timeline.completions:
+        raise MeasurementFailed(f"echo: nothing was answered in {time:g} s of simulation")
     server = timeline.completions[0][1]
     turns = list(held(timeline))
     own = [turn for turn in turns if turn.thread == server]
@@ -97,6 +100,8 @@ def held(timeline: Timeline) -> Iterable[Turn]:
 
 def shares(waits: Sequence[tuple[int, int]], turns: Iterable[Turn]) -> list[float]:
     """Return which share of the waits took 0, 1, ... turns, in the end `MOST` and more."""
+    if not waits:
+        raise MeasurementFailed("echo: the server has not waited once; give it more --time")
     inorder = sorted(turns, key=lambda turn: turn.start)
     starts = [turn.start for turn in inorder]
     counts: Counter[int] = Counter()
